@@ -1,0 +1,53 @@
+package stepwell
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The sentinels that every service, driver and client speaks. They survive gRPC (package rpc), so errors.Is works
+// across processes.
+var (
+	// ErrNotFound: the named thing does not exist, or not in this environment.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: somebody was first: the item is settled, claimed by a later lease, or the run has ended. Trying
+	// again cannot help (I11).
+	ErrConflict = errors.New("conflict")
+	// ErrInvalid: the request is wrong in itself; its text says what and what to do.
+	ErrInvalid = errors.New("invalid")
+	// ErrTooLarge: a bound was exceeded; its text names the bound.
+	ErrTooLarge = errors.New("too large")
+	// ErrUnauthorized: the key is missing or unknown.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnavailable: a dependency does not answer. Trying again may help.
+	ErrUnavailable = errors.New("unavailable")
+	// ErrStale: the decision was made with an older catalog of functions than the store holds. Reload it and decide
+	// again.
+	ErrStale = errors.New("stale catalog")
+	// ErrLeaseLost: the lease expired and the item may be with somebody else.
+	ErrLeaseLost = errors.New("lease lost")
+)
+
+// Invalidf returns an ErrInvalid whose text is for the person who sent the request: what is wrong, and what to do.
+func Invalidf(format string, args ...any) error {
+	return &requestError{kind: ErrInvalid, text: fmt.Sprintf(format, args...)}
+}
+
+// TooLargef returns an ErrTooLarge whose text names the bound.
+func TooLargef(format string, args ...any) error {
+	return &requestError{kind: ErrTooLarge, text: fmt.Sprintf(format, args...)}
+}
+
+// requestError keeps the sentinel out of the text, which is shown to people as it is.
+type requestError struct {
+	kind error
+	text string
+}
+
+func (e *requestError) Error() string { return e.text }
+func (e *requestError) Unwrap() error { return e.kind }
+
+// Retryable tells whether the same request may succeed later without anything about it changing.
+func Retryable(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrStale)
+}

@@ -1,0 +1,156 @@
+package stepwell
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The bounds of a run (docs/limits.md).
+const (
+	// StepsMax bounds the steps of a run.
+	StepsMax = 1000
+	// StepBytesMax bounds one step's result.
+	StepBytesMax = 4 << 20
+	// StateBytesMax bounds the results of all steps of a run together.
+	StateBytesMax = 32 << 20
+)
+
+// RunStatus is where a run stands.
+type RunStatus int
+
+// The statuses. All but RunRunning are terminal: a run gets one of them, once (I5).
+const (
+	RunRunning RunStatus = iota
+	RunCompleted
+	RunFailed
+	RunCancelled
+	// RunSkipped is a start that was recorded but not executed.
+	RunSkipped
+)
+
+// Ended tells whether the status is terminal.
+func (s RunStatus) Ended() bool { return s != RunRunning }
+
+// String is the status as the SDK-facing API spells it.
+func (s RunStatus) String() string {
+	switch s {
+	case RunRunning:
+		return "Running"
+	case RunCompleted:
+		return "Completed"
+	case RunFailed:
+		return "Failed"
+	case RunCancelled:
+		return "Cancelled"
+	case RunSkipped:
+		return "Skipped"
+	}
+	return "Unknown"
+}
+
+// ParseRunStatus reads what String writes.
+func ParseRunStatus(text string) (RunStatus, error) {
+	for s := RunRunning; s <= RunSkipped; s++ {
+		if s.String() == text {
+			return s, nil
+		}
+	}
+	return 0, Invalidf("run status %q is unknown: use Running, Completed, Failed, Cancelled or Skipped", text)
+}
+
+// Run is one execution of a function.
+type Run struct {
+	ID          RunID
+	Environment EnvironmentID
+	Function    FunctionID
+	// FunctionVersion is the version whose trigger and keys started the run.
+	FunctionVersion int
+	// Events are the trigger events: one, or a batch.
+	Events []EventID
+	// EventName is the name of the first.
+	EventName string
+	Status    RunStatus
+	// Output is the function's result, or a Failure when the run failed. Empty while it runs.
+	Output    json.RawMessage
+	CreatedAt time.Time
+	// StartedAt is when the first call to the app began, as far as committed.
+	StartedAt time.Time
+	EndedAt   time.Time
+	// Priority moves the run's items ahead of others by this much.
+	Priority time.Duration
+	// Limits are the limit keys of the run's items, fixed when it was started.
+	Limits   []LimitKey
+	Progress Progress
+}
+
+// Progress is the part of a run that changes with every transition.
+type Progress struct {
+	// RequestVersion is the protocol version that the app's SDK answered with; RequestVersionUnknown before it did.
+	RequestVersion int
+	// Open are the items that the run still waits for, in the order they were opened. A live run has at least one (I7).
+	Open []Item
+	// DiscoveryCount numbers the discovery items.
+	DiscoveryCount int
+	// Rediscover says that a step ended while a discovery was open, which may not have seen it: another one follows.
+	Rediscover bool
+	// StepCount and StateBytes sum up the recorded steps.
+	StepCount  int
+	StateBytes int
+}
+
+// RequestVersionUnknown is Progress.RequestVersion until the app has answered.
+const RequestVersionUnknown = -1
+
+// OpenItem returns the open item with this id.
+func (p Progress) OpenItem(id ItemID) (Item, bool) {
+	for _, item := range p.Open {
+		if item.ID == id {
+			return item, true
+		}
+	}
+	return Item{}, false
+}
+
+// OpenStep tells whether an open item belongs to the step.
+func (p Progress) OpenStep(step StepID) bool {
+	for _, item := range p.Open {
+		if item.Kind != ItemDiscovery && item.Step == step {
+			return true
+		}
+	}
+	return false
+}
+
+// RunState is all that deciding a run's next transition needs.
+type RunState struct {
+	Run      Run
+	Function Function
+	// App is the app's name and SDK, for the call.
+	App App
+	// Events are the trigger events, first one first.
+	Events []Event
+	// Steps are the recorded steps, in the order they were recorded.
+	Steps []Step
+}
+
+// Recorded tells whether the step has its result.
+func (s RunState) Recorded(step StepID) bool {
+	for i := range s.Steps {
+		if s.Steps[i].ID == step {
+			return true
+		}
+	}
+	return false
+}
+
+// RunHistory is a run with everything that happened in it, for people.
+type RunHistory struct {
+	Run      Run
+	Function Function
+	App      App
+	Events   []Event
+	// Steps are all steps, also unfinished ones, in the order they were first heard of.
+	Steps []Step
+	// Attempts are the calls made to the app, in the order they ended.
+	Attempts []Attempt
+}

@@ -1,0 +1,90 @@
+package stepwell
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Transition is what one decision changes in one run. Whoever decides hands it to the store, which applies it as one
+// fact (store.Apply says how), then enqueues what the store says was opened, then acknowledges the item.
+//
+// A transition does not depend on what else happens to the run meanwhile: two executors that settle parallel steps
+// need not know of each other. That is why the follow-up is a rule (Discover) and not an item.
+type Transition struct {
+	Run RunID
+	// Settles is the item whose work this is; it must be open. Empty for a decision from outside, such as a cancel.
+	Settles ItemID
+	// Generation is the lease under which the item was worked on. A later claim makes it a conflict (I12).
+	Generation int
+	// Keep leaves the item open: a checkpoint, whose call goes on. It also forgives the item's attempts so far.
+	Keep bool
+	// At is when the decision was made.
+	At time.Time
+	// Attempt is the history of the call, if there was one.
+	Attempt *Attempt
+	// Records are steps with their results. A step that is already recorded keeps its first result (I10). Recording a
+	// step closes its open item.
+	Records []Step
+	// Opens are new steps that the run waits for. One that is known already is ignored.
+	Opens []Opening
+	// Retry is the settled item's next attempt.
+	Retry *Item
+	// Discover asks for a discovery although other steps are open. Without it, one follows when nothing else is open.
+	Discover bool
+	// RequestVersion is the protocol version the app answered with; it is kept once known. 0 if there was no answer.
+	RequestVersion int
+	// End finishes the run: whatever is open is dropped.
+	End *End
+}
+
+// Opening is a step that the run begins to wait for: planned, asleep, or waiting.
+type Opening struct {
+	Step Step
+	Item Item
+	// Wait is set for a step that something from outside can end.
+	Wait *Wait
+}
+
+// End is how a run finishes.
+type End struct {
+	Status RunStatus
+	Output json.RawMessage
+}
+
+// WaitKind is what a wait waits for.
+type WaitKind int
+
+// The kinds.
+const (
+	WaitEvent WaitKind = iota
+	WaitSignal
+	WaitInvoke
+)
+
+// Wait is a run waiting for an event, a signal or a child. It ends when its step is recorded: by a transition that
+// settles its ItemTimeout, so that match and time-out have one winner (I15).
+type Wait struct {
+	Run         RunID
+	Environment EnvironmentID
+	Kind        WaitKind
+	// Item is the open ItemTimeout whose settling ends the wait.
+	Item Item
+	// Name is the event's or signal's name, or the child's correlation id.
+	Name string
+	// Expression is CEL over `event` (the trigger) and `async` (the arriving event); empty matches every event of the
+	// name.
+	Expression string
+	// Shape names the paths of the arriving event that Expression compares for equality; KeyHash is the hash of the
+	// values it wants there. Both empty: every event of the name must be looked at.
+	Shape   string
+	KeyHash []byte
+	// Since is how far back events that are already stored match.
+	Since time.Time
+}
+
+// RunStart is a new run, with its first discovery open.
+type RunStart struct {
+	Run Run
+	// Key identifies the start within its function for EventDedupeWindow: the same key starts nothing new (I3).
+	Key string
+}
