@@ -1,0 +1,164 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// Applied is what applying a transition changed, for the driver to write.
+type Applied struct {
+	// Records are the steps that got their result now, in order.
+	Records []stepwell.Step
+	// Opens are the steps that the run waits for now.
+	Opens []stepwell.Opening
+	// Opened are all items that were opened: of Opens, the retry, the next discovery.
+	Opened []stepwell.Item
+	// Dropped are the items that were closed besides the settled one.
+	Dropped []stepwell.ItemID
+}
+
+// Apply applies a transition to a run: the mechanical part of a commit, the same for every driver. recorded tells
+// whether a step of the run has its result. The run is changed only if there is no error. Outcomes:
+//
+//   - stepwell.ErrConflict: the run has ended, or Settles is not open, or was claimed by a later lease (I5, I11, I12).
+//   - Otherwise the settled item is closed (unless Keep), results are recorded where there was none (I10), new steps
+//     and the retry are opened, and the run is ended or has something open (I7).
+//
+// The next discovery: there is at most one open at a time, so parallel steps that end together go on once (I13). One is
+// opened when nothing else is open, or when the transition asks for it; if one is open already and may not have seen
+// what was recorded, another follows when it is settled.
+func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Transition) (Applied, error) {
+	settled, err := admit(*run, t)
+	if err != nil {
+		return Applied{}, err
+	}
+	a := application{run: run, recorded: recorded, open: slices.Clone(run.Progress.Open)}
+	if settled.ID != "" {
+		a.settle(settled, t)
+	}
+	for _, step := range t.Records {
+		a.record(step)
+	}
+	if t.RequestVersion != 0 && run.Progress.RequestVersion == stepwell.RequestVersionUnknown {
+		run.Progress.RequestVersion = t.RequestVersion
+	}
+	if t.Attempt != nil && run.StartedAt.IsZero() {
+		run.StartedAt = t.Attempt.StartedAt
+	}
+	if t.End != nil {
+		a.end(t)
+		return a.Applied, nil
+	}
+	if t.Retry != nil {
+		a.openItem(*t.Retry)
+	}
+	for _, opening := range t.Opens {
+		a.openStep(opening)
+	}
+	a.discover(settled, t)
+	run.Progress.Open = a.open
+	if len(a.open) == 0 {
+		panic(fmt.Sprintf("I7: run %s has nothing open after a transition", run.ID))
+	}
+	return a.Applied, nil
+}
+
+// admit says whether the transition may be applied, and returns the item it settles.
+func admit(run stepwell.Run, t stepwell.Transition) (stepwell.Item, error) {
+	if run.Status.Ended() {
+		return stepwell.Item{}, fmt.Errorf("run %s has ended: %w", run.ID, stepwell.ErrConflict)
+	}
+	if t.Settles == "" {
+		return stepwell.Item{}, nil
+	}
+	item, open := run.Progress.OpenItem(t.Settles)
+	if !open {
+		return stepwell.Item{}, fmt.Errorf("item %s is not open: %w", t.Settles, stepwell.ErrConflict)
+	}
+	if t.Generation < item.Generation {
+		return stepwell.Item{}, fmt.Errorf("item %s was claimed by lease %d: %w",
+			t.Settles, item.Generation, stepwell.ErrConflict)
+	}
+	return item, nil
+}
+
+// application is one transition being applied.
+type application struct {
+	Applied
+
+	run      *stepwell.Run
+	recorded func(stepwell.StepID) bool
+	open     []stepwell.Item
+}
+
+func (a *application) settle(item stepwell.Item, t stepwell.Transition) {
+	i := slices.IndexFunc(a.open, func(o stepwell.Item) bool { return o.ID == item.ID })
+	if t.Keep {
+		a.open[i].Forgiven = item.Attempt
+		return
+	}
+	a.open = slices.Delete(a.open, i, i+1)
+}
+
+func (a *application) record(step stepwell.Step) {
+	known := func(s stepwell.Step) bool { return s.ID == step.ID }
+	if a.recorded(step.ID) || slices.ContainsFunc(a.Records, known) {
+		return
+	}
+	progress := &a.run.Progress
+	progress.StepCount++
+	progress.StateBytes += len(step.Result.JSON)
+	step.Order = progress.StepCount
+	a.Records = append(a.Records, step)
+	a.open = slices.DeleteFunc(a.open, func(o stepwell.Item) bool {
+		drop := o.Kind != stepwell.ItemDiscovery && o.Step == step.ID
+		if drop {
+			a.Dropped = append(a.Dropped, o.ID)
+		}
+		return drop
+	})
+}
+
+func (a *application) end(t stepwell.Transition) {
+	for _, item := range a.open {
+		a.Dropped = append(a.Dropped, item.ID)
+	}
+	a.run.Status, a.run.Output, a.run.EndedAt = t.End.Status, t.End.Output, t.At
+	a.run.Progress.Open, a.run.Progress.Rediscover = nil, false
+}
+
+func (a *application) openStep(opening stepwell.Opening) {
+	id := opening.Step.ID
+	isOpen := func(o stepwell.Item) bool { return o.Kind != stepwell.ItemDiscovery && o.Step == id }
+	isRecorded := func(s stepwell.Step) bool { return s.ID == id }
+	if a.recorded(id) || slices.ContainsFunc(a.Records, isRecorded) || slices.ContainsFunc(a.open, isOpen) {
+		return
+	}
+	a.Opens = append(a.Opens, opening)
+	a.openItem(opening.Item)
+}
+
+func (a *application) openItem(item stepwell.Item) {
+	a.open = append(a.open, item)
+	a.Opened = append(a.Opened, item)
+}
+
+func (a *application) discover(settled stepwell.Item, t stepwell.Transition) {
+	progress := &a.run.Progress
+	wanted := t.Discover || len(a.open) == 0
+	if settled.ID != "" && settled.Kind == stepwell.ItemDiscovery && !t.Keep && t.Retry == nil {
+		wanted = wanted || progress.Rediscover
+		progress.Rediscover = false
+	}
+	if !wanted {
+		return
+	}
+	if slices.ContainsFunc(a.open, func(o stepwell.Item) bool { return o.Kind == stepwell.ItemDiscovery }) {
+		progress.Rediscover = true
+		return
+	}
+	progress.DiscoveryCount++
+	a.openItem(stepwell.NewDiscovery(*a.run, progress.DiscoveryCount, t.At))
+}

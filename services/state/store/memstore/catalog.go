@@ -1,0 +1,94 @@
+package memstore
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// catalog is what one environment has synced.
+type catalog struct {
+	revision  int64
+	apps      map[stepwell.AppID]stepwell.App
+	functions map[stepwell.FunctionID]stepwell.Function
+}
+
+func (s *Store) catalog(environment stepwell.EnvironmentID) *catalog {
+	c, known := s.catalogs[environment]
+	if !known {
+		c = &catalog{
+			apps:      map[stepwell.AppID]stepwell.App{},
+			functions: map[stepwell.FunctionID]stepwell.Function{},
+		}
+		s.catalogs[environment] = c
+	}
+	return c
+}
+
+func (c *catalog) function(id stepwell.FunctionID) (stepwell.Function, stepwell.App) {
+	function := c.functions[id]
+	return function, c.apps[function.App]
+}
+
+// SyncApp implements store.Catalog.
+func (s *Store) SyncApp(_ context.Context, app stepwell.App, functions []stepwell.Function) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.catalog(app.Environment)
+	before, known := c.apps[app.ID]
+	c.apps[app.ID] = app
+	if known && before.Checksum == app.Checksum {
+		return false, nil
+	}
+	active := map[stepwell.FunctionID]bool{}
+	for _, function := range functions {
+		active[function.ID] = true
+		c.functions[function.ID] = nextVersion(c.functions[function.ID], function, app)
+	}
+	for id, function := range c.functions {
+		if function.App == app.ID && !active[id] && function.ArchivedAt.IsZero() {
+			function.ArchivedAt = app.SyncedAt
+			c.functions[id] = function
+		}
+	}
+	c.revision++
+	return true, nil
+}
+
+// nextVersion is the synced function with what the store assigns.
+func nextVersion(before, synced stepwell.Function, app stepwell.App) stepwell.Function {
+	synced.Version, synced.CreatedAt, synced.ArchivedAt = before.Version, before.CreatedAt, before.ArchivedAt
+	if before.Version > 0 && before.ArchivedAt.IsZero() && reflect.DeepEqual(before, synced) {
+		return before
+	}
+	synced.Version++
+	synced.CreatedAt, synced.ArchivedAt = app.SyncedAt, time.Time{}
+	return synced
+}
+
+// Functions implements store.Catalog.
+func (s *Store) Functions(
+	_ context.Context, environment stepwell.EnvironmentID, known int64,
+) (store.Functions, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.catalog(environment)
+	result := store.Functions{Revision: c.revision}
+	if known == c.revision {
+		return result, nil
+	}
+	for _, app := range c.apps {
+		result.Apps = append(result.Apps, app)
+	}
+	for _, function := range c.functions {
+		result.Functions = append(result.Functions, function)
+	}
+	slices.SortFunc(result.Apps, func(a, b stepwell.App) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(result.Functions, func(a, b stepwell.Function) int { return strings.Compare(a.Slug, b.Slug) })
+	return result, nil
+}

@@ -1,0 +1,108 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Commit implements store.Committer.
+func (s *Store) Commit(_ context.Context, transitions []stepwell.Transition) ([]store.Committed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	results := make([]store.Committed, len(transitions))
+	for i, t := range transitions {
+		results[i] = s.commit(t)
+	}
+	s.evict()
+	return results, nil
+}
+
+func (s *Store) commit(t stepwell.Transition) store.Committed {
+	record, known := s.runs[t.Run]
+	if !known {
+		return store.Committed{Err: fmt.Errorf("run %s: %w", t.Run, stepwell.ErrNotFound)}
+	}
+	run := copyRun(record.run)
+	applied, err := store.Apply(&run, record.isRecorded, t)
+	if err != nil {
+		return store.Committed{Err: err}
+	}
+	record.run = run
+	for _, opening := range applied.Opens {
+		record.put(opening.Step)
+	}
+	for _, step := range applied.Records {
+		record.put(step)
+		record.recorded = append(record.recorded, record.stepAt[step.ID])
+	}
+	if t.Attempt != nil {
+		record.attempts = append(record.attempts, *t.Attempt)
+	}
+	if run.Status.Ended() {
+		s.ended(record)
+	}
+	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped}
+}
+
+// put adds the step, or replaces the open one by what it became, keeping when it was first heard of.
+func (r *runRecord) put(step stepwell.Step) {
+	i, known := r.stepAt[step.ID]
+	if !known {
+		r.stepAt[step.ID] = len(r.steps)
+		r.steps = append(r.steps, step)
+		return
+	}
+	step.OpenedAt = r.steps[i].OpenedAt
+	step.DueAt = r.steps[i].DueAt
+	r.steps[i] = step
+}
+
+// Claim implements store.Committer.
+func (s *Store) Claim(_ context.Context, id stepwell.ItemID, generation int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	record, known := s.runs[id.Run()]
+	if !known {
+		return fmt.Errorf("run of item %s: %w", id, stepwell.ErrNotFound)
+	}
+	for i := range record.run.Progress.Open {
+		item := &record.run.Progress.Open[i]
+		if item.ID != id {
+			continue
+		}
+		if generation < item.Generation {
+			return fmt.Errorf("item %s was claimed by lease %d: %w", id, item.Generation, stepwell.ErrConflict)
+		}
+		item.Generation = generation
+		return nil
+	}
+	return fmt.Errorf("item %s is not open: %w", id, stepwell.ErrConflict)
+}
+
+// LoadRun implements store.Committer.
+func (s *Store) LoadRun(_ context.Context, id stepwell.RunID) (stepwell.RunState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	record, known := s.runs[id]
+	if !known {
+		return stepwell.RunState{}, fmt.Errorf("run %s: %w", id, stepwell.ErrNotFound)
+	}
+	state := stepwell.RunState{Run: copyRun(record.run), Events: s.eventsOf(record.run)}
+	state.Function, state.App = s.catalog(record.run.Environment).function(record.run.Function)
+	state.Steps = make([]stepwell.Step, len(record.recorded))
+	for i, at := range record.recorded {
+		state.Steps[i] = record.steps[at]
+	}
+	return state, nil
+}
+
+func (s *Store) eventsOf(run stepwell.Run) []stepwell.Event {
+	events := make([]stepwell.Event, len(run.Events))
+	for i, id := range run.Events {
+		events[i] = s.events[id].event
+	}
+	return events
+}

@@ -1,0 +1,168 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Ingest implements store.Ingester.
+func (s *Store) Ingest(_ context.Context, requests []store.Ingest) ([]store.Ingested, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	results := make([]store.Ingested, len(requests))
+	for i, request := range requests {
+		results[i] = s.ingest(request)
+	}
+	s.evict()
+	return results, nil
+}
+
+func (s *Store) ingest(request store.Ingest) store.Ingested {
+	if !request.Unrouted && request.Revision < s.catalog(request.Environment).revision {
+		return store.Ingested{Err: fmt.Errorf("decided by revision %d: %w", request.Revision, stepwell.ErrStale)}
+	}
+	if live := len(s.runs) - len(s.evictable.runs); live >= s.config.LiveRunsMax {
+		return store.Ingested{Err: fmt.Errorf("%d runs are live, the most this store holds: %w",
+			live, stepwell.ErrUnavailable)}
+	}
+	s.forgetStarts(request)
+	var result store.Ingested
+	for _, in := range request.Events {
+		result.Runs = append(result.Runs, s.ingestEvent(request, in, &result))
+	}
+	return result
+}
+
+func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *store.Ingested) []store.StartedRun {
+	record, known := s.events[in.Event.ID]
+	if !known {
+		record = &eventRecord{event: in.Event}
+		s.events[in.Event.ID] = record
+		s.eventIDs = insertID(s.eventIDs, in.Event.ID, compareEventIDs)
+		s.evictable.bytes += record.bytes()
+	}
+	if request.Unrouted {
+		if !known {
+			s.unrouted = append(s.unrouted, in.Event.ID)
+		}
+		return nil
+	}
+	first := !record.routed
+	if first {
+		record.routed = true
+		s.unrouted = slices.DeleteFunc(s.unrouted, func(id stepwell.EventID) bool { return id == in.Event.ID })
+	}
+	runs := make([]store.StartedRun, len(in.Starts))
+	for i, start := range in.Starts {
+		runs[i] = s.startRun(request, start, first)
+		if run, kept := s.runs[runs[i].ID]; kept && first {
+			record.runs = append(record.runs, runs[i].ID)
+			run.events = append(run.events, in.Event.ID)
+			if !runs[i].Existed {
+				result.Opened = append(result.Opened, run.run.Progress.Open...)
+			}
+		}
+	}
+	if first {
+		for _, t := range in.Transitions {
+			committed := s.commit(t)
+			result.Opened = append(result.Opened, committed.Opened...)
+			result.Dropped = append(result.Dropped, committed.Dropped...)
+		}
+		s.idle(record)
+	}
+	return runs
+}
+
+// startRun starts the run, unless its key was used within the dedupe window (I3) or its event may not start anything.
+func (s *Store) startRun(request store.Ingest, in stepwell.RunStart, allowed bool) store.StartedRun {
+	key := startKey{in.Run.Function, in.Key}
+	if before, used := s.starts[key]; used {
+		return store.StartedRun{ID: before.run, Existed: true}
+	}
+	if _, kept := s.runs[in.Run.ID]; kept {
+		return store.StartedRun{ID: in.Run.ID, Existed: true}
+	}
+	if !allowed {
+		return store.StartedRun{Existed: true}
+	}
+	s.starts[key] = start{run: in.Run.ID, at: request.Now}
+	s.startKeys = append(s.startKeys, key)
+	s.runs[in.Run.ID] = &runRecord{run: copyRun(in.Run), stepAt: map[stepwell.StepID]int{}}
+	s.runIDs = insertID(s.runIDs, in.Run.ID, compareRunIDs)
+	return store.StartedRun{ID: in.Run.ID}
+}
+
+// forgetStarts drops the dedupe keys that are older than the window, and the oldest beyond the bound.
+func (s *Store) forgetStarts(request store.Ingest) {
+	excess := len(s.startKeys) - startKeysPerRun*s.config.RunsMax
+	n := 0
+	for _, key := range s.startKeys {
+		if n >= excess && request.Now.Sub(s.starts[key].at) < stepwell.EventDedupeWindow {
+			break
+		}
+		delete(s.starts, key)
+		n++
+	}
+	s.startKeys = slices.Delete(s.startKeys, 0, n)
+}
+
+func compareEventIDs(a, b stepwell.EventID) int { return a.Compare(b.ULID) }
+
+func compareRunIDs(a, b stepwell.RunID) int { return a.Compare(b.ULID) }
+
+// insertID keeps ids sorted; most ids are new and go to the end.
+func insertID[ID any](ids []ID, id ID, compare func(a, b ID) int) []ID {
+	i, _ := slices.BinarySearchFunc(ids, id, compare)
+	return slices.Insert(ids, i, id)
+}
+
+func removeID[ID any](ids []ID, id ID, compare func(a, b ID) int) []ID {
+	i, found := slices.BinarySearchFunc(ids, id, compare)
+	if !found {
+		return ids
+	}
+	return slices.Delete(ids, i, i+1)
+}
+
+// UnroutedEvents implements store.Backlog.
+func (s *Store) UnroutedEvents(_ context.Context, limit int) ([]stepwell.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := slices.SortedFunc(slices.Values(s.unrouted), compareEventIDs)
+	events := make([]stepwell.Event, 0, min(limit, len(ids)))
+	for _, id := range ids[:min(limit, len(ids))] {
+		events = append(events, s.events[id].event)
+	}
+	return events, nil
+}
+
+// DueItems implements store.Backlog.
+func (s *Store) DueItems(_ context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []stepwell.Item
+	for _, record := range s.runs {
+		for _, item := range record.run.Progress.Open {
+			if item.DueAt.Before(query.Before) && dueCursor(item) > query.Cursor {
+				due = append(due, item)
+			}
+		}
+	}
+	slices.SortFunc(due, func(a, b stepwell.Item) int { return cmp.Compare(dueCursor(a), dueCursor(b)) })
+	if len(due) <= query.Limit {
+		return due, "", nil
+	}
+	page := due[:query.Limit]
+	return page, dueCursor(page[len(page)-1]), nil
+}
+
+// dueCursor sorts as (due time, id) does.
+func dueCursor(item stepwell.Item) string {
+	return fmt.Sprintf("%020d.%s", item.DueAt.UnixNano(), item.ID)
+}

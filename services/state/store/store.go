@@ -1,0 +1,192 @@
+// Package store is the contract of the state service's storage: what is committed together, what wins when two commits
+// meet, and what a reader sees. Drivers are memstore and pgstore; storetest judges them.
+//
+// It must not decide what an event starts or what an answer means: it applies transitions that others decided.
+//
+// Invariants that every driver keeps (design: docs/invariants.md):
+//
+//	I1  What Ingest or Commit reported as done is durable, as far as the driver is.
+//	I3  The same start key within stepwell.EventDedupeWindow yields the same run.
+//	I4  An Ingest is all or nothing.
+//	I5  A run gets one terminal status, together with its output.
+//	I7  A live run has at least one open item.
+//	I10 A recorded step never changes.
+//	I11 An item is settled once.
+//	I12 A settlement under an older lease than the latest claim is a conflict.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// The bounds of one call.
+const (
+	// TransitionsMax bounds the transitions of one Commit.
+	TransitionsMax = 1024
+	// PageMax bounds the rows of one page.
+	PageMax = 1000
+)
+
+// Store is everything a driver does. Consumers name the role they take. All methods are safe for concurrent use. JSON
+// bytes that go in or come out are shared, and nobody changes them; all else that comes out is the caller's. Any method
+// may return stepwell.ErrUnavailable, which leaves open whether the change was made: all changes are safe to repeat.
+type Store interface {
+	Ingester
+	Committer
+	Catalog
+	Backlog
+	Reader
+}
+
+// Ingester stores what came from outside.
+type Ingester interface {
+	// Ingest stores each request as one fact and reports in the same order. Requests are independent of each other.
+	// A request's Err is stepwell.ErrStale if the catalog is newer than its Revision, and then nothing of it is stored;
+	// stepwell.ErrUnavailable if the driver has no room.
+	// An event that was stored and routed before is kept as it is and starts nothing: its starts yield the runs of the
+	// first time. One that was stored unrouted is routed now.
+	Ingest(ctx context.Context, requests []Ingest) ([]Ingested, error)
+}
+
+// Ingest is one publish request, decided.
+type Ingest struct {
+	Environment stepwell.EnvironmentID
+	// Revision is the revision of the catalog by which Starts were decided.
+	Revision int64
+	Events   []IngestEvent
+	// Unrouted stores the events for a runner to route later: nobody could decide what they start. Revision, Starts and
+	// Transitions are empty then.
+	Unrouted bool
+	// Now is when the decision was made; dedupe windows count from it.
+	Now time.Time
+}
+
+// IngestEvent is an event and what it starts.
+type IngestEvent struct {
+	Event  stepwell.Event
+	Starts []stepwell.RunStart
+	// Transitions are of other runs: waits that the event ends, runs that it cancels. One that conflicts is dropped;
+	// somebody else was first.
+	Transitions []stepwell.Transition
+}
+
+// Ingested reports on one Ingest.
+type Ingested struct {
+	Err error
+	// Runs are, for each event, the runs of its starts in their order: new ones, or those of the first time. A start of
+	// an event that was routed before, by a function that it did not start then, has the zero ID.
+	Runs [][]StartedRun
+	// Opened are the items of new runs and of transitions, to be enqueued.
+	Opened []stepwell.Item
+	// Dropped are items that are no longer open.
+	Dropped []stepwell.ItemID
+}
+
+// StartedRun is a run that a start led to.
+type StartedRun struct {
+	ID stepwell.RunID
+	// Existed tells that the run was started before, so that nothing was started now.
+	Existed bool
+}
+
+// Committer changes runs.
+type Committer interface {
+	// Commit applies each transition as one fact, by Apply, and reports in the same order. Transitions of different
+	// runs are independent; those of one run are applied in order. Errors of one: stepwell.ErrNotFound if the run is
+	// unknown, stepwell.ErrConflict if it ended or the item is not open or was claimed by a later lease.
+	Commit(ctx context.Context, transitions []stepwell.Transition) ([]Committed, error)
+	// Claim makes generation the item's latest lease, so that older ones can no longer settle it (I12). Every lease of
+	// an item but its first claims it before it works. Errors: as Commit; ErrConflict if a later lease claimed it.
+	Claim(ctx context.Context, item stepwell.ItemID, generation int) error
+	// LoadRun returns what deciding the run's next transition needs, as of all commits that were reported as done.
+	// Errors: stepwell.ErrNotFound.
+	LoadRun(ctx context.Context, id stepwell.RunID) (stepwell.RunState, error)
+}
+
+// Committed reports on one transition.
+type Committed struct {
+	Err error
+	// Opened are the items that the run now waits for in addition, to be enqueued.
+	Opened []stepwell.Item
+	// Dropped are items, besides the settled one, that are no longer open: they may be removed from the queue.
+	Dropped []stepwell.ItemID
+}
+
+// Catalog keeps apps and functions.
+type Catalog interface {
+	// SyncApp makes the app's active functions exactly these: new ones are added, changed ones get the next version,
+	// missing ones are archived, which ends neither them nor their live runs. The store assigns Version, CreatedAt and
+	// ArchivedAt. modified is false if the app's checksum is the stored one, and then nothing changes but SyncedAt.
+	SyncApp(ctx context.Context, app stepwell.App, functions []stepwell.Function) (modified bool, err error)
+	// Functions returns the environment's apps and functions, archived ones too, if their revision is not known, else
+	// only the revision.
+	Functions(ctx context.Context, environment stepwell.EnvironmentID, known int64) (Functions, error)
+}
+
+// Functions is the catalog of one environment at one revision.
+type Functions struct {
+	// Revision grows with every change, from 0 for an empty catalog.
+	Revision  int64
+	Apps      []stepwell.App
+	Functions []stepwell.Function
+}
+
+// Backlog finds work that is in the store and may have to be put into the queue, or to be decided.
+type Backlog interface {
+	// DueItems returns open items of live runs that are due before an instant, earliest first, after the cursor of the
+	// page before ("" to begin). next is "" when there are no more.
+	DueItems(ctx context.Context, query DueQuery) (items []stepwell.Item, next string, err error)
+	// UnroutedEvents returns events that were stored unrouted, oldest first.
+	UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error)
+}
+
+// DueQuery asks for a page of due items.
+type DueQuery struct {
+	Before time.Time
+	Cursor string
+	// Limit is at most PageMax.
+	Limit int
+}
+
+// Reader serves people and APIs. What it returns is never older than what was reported as done.
+type Reader interface {
+	// Run returns the run. Errors: stepwell.ErrNotFound.
+	Run(ctx context.Context, environment stepwell.EnvironmentID, id stepwell.RunID) (stepwell.Run, error)
+	// RunHistory returns the run with its events, steps and attempts. Errors: stepwell.ErrNotFound.
+	RunHistory(ctx context.Context, environment stepwell.EnvironmentID, id stepwell.RunID) (stepwell.RunHistory, error)
+	// Runs returns runs, newest first.
+	Runs(ctx context.Context, query RunQuery) ([]stepwell.Run, error)
+	// Event returns the event. Errors: stepwell.ErrNotFound.
+	Event(ctx context.Context, environment stepwell.EnvironmentID, id stepwell.EventID) (stepwell.Event, error)
+	// Events returns events, newest first.
+	Events(ctx context.Context, query EventQuery) ([]stepwell.Event, error)
+}
+
+// RunQuery asks for a page of runs.
+type RunQuery struct {
+	Environment stepwell.EnvironmentID
+	// Event, if set, selects the runs that this event started or was found to have started.
+	Event stepwell.EventID
+	// Function, if set, selects the runs of this function.
+	Function stepwell.FunctionID
+	// Statuses, if any, selects runs in one of them.
+	Statuses []stepwell.RunStatus
+	// Before, if set, selects runs older than this one: the last of the page before.
+	Before stepwell.RunID
+	// Limit is at most PageMax.
+	Limit int
+}
+
+// EventQuery asks for a page of events.
+type EventQuery struct {
+	Environment stepwell.EnvironmentID
+	// Name, if set, selects events of this name.
+	Name string
+	// Before, if set, selects events older than this one: the last of the page before.
+	Before stepwell.EventID
+	// Limit is at most PageMax.
+	Limit int
+}
