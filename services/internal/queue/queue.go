@@ -1,0 +1,139 @@
+// Package queue is the contract of the work queue between those who open items (runner, executor) and the executors
+// that work on them. Drivers are memqueue and redisqueue; queuetest judges them.
+//
+// The queue is an index of work that is due, not the truth: what it loses is put back from the store, and what it has
+// too many of is refused by the store. It must not know what an item means.
+//
+// Invariants that every driver keeps:
+//
+//	Q1 An item id is in the queue at most once: waiting, leased or dead.
+//	Q2 An item is leased to at most one holder until its lease expires or is given up; generations grow by one.
+//	Q3 An item is not leased before it is due.
+//	Q4 (I9) A lane with many items does not delay another lane's first item by more than Quantum items a lane.
+//	Q5 Within a lane, due items are leased in the order of (due time - priority).
+//	Q6 A lease that expired LeasesMax times makes the item dead: it leaves the queue's way until it is redriven.
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// The bounds of a queue.
+const (
+	// ItemsMax bounds the items of one Enqueue and the leases of one Lease.
+	ItemsMax = 1024
+	// Quantum is how many items a lane may give before the next lane's turn.
+	Quantum = 4
+	// LeasesMax is how often a lease of an item may expire before the item is dead.
+	LeasesMax = 5
+)
+
+// Producer puts work into the queue.
+type Producer interface {
+	// Enqueue puts the items into their lanes. An item whose id is in the queue already, in any state, is left as it is,
+	// so that putting back twice is harmless. Errors: stepwell.ErrUnavailable; then any of the items may be in.
+	Enqueue(ctx context.Context, now time.Time, items []stepwell.Item) error
+	// Remove takes items out that nobody needs any more, whatever their state. Unknown ids are ignored.
+	Remove(ctx context.Context, ids []stepwell.ItemID) error
+}
+
+// Consumer takes work from the queue.
+type Consumer interface {
+	// Lease hands out items that are due, fairly over lanes (Q4). It does not block; Wait does.
+	Lease(ctx context.Context, request LeaseRequest) (Leased, error)
+	// Wait returns when something may have become leasable since the caller's Lease came back empty, at the latest at
+	// until (the zero time: no latest), or with the context's error. It may return early.
+	Wait(ctx context.Context, until time.Time) error
+	// Extend prolongs leases to until and returns those that were lost: expired and handed out again, or removed.
+	Extend(ctx context.Context, leases []Lease, now, until time.Time) (lost []Lease, err error)
+	// Ack takes a settled item out, whoever holds it by now, and enqueues what its transition opened.
+	Ack(ctx context.Context, request AckRequest) (Acked, error)
+	// Release gives a lease back unworked: the item is due again at dueAt, and the lease does not count towards
+	// LeasesMax. A lost lease is ignored.
+	Release(ctx context.Context, lease Lease, now, dueAt time.Time) error
+	// Bury makes a leased item dead for a reason. A lost lease is ignored.
+	Bury(ctx context.Context, lease Lease, now time.Time, reason string) error
+}
+
+// Inspector shows the queue to operators.
+type Inspector interface {
+	// Stats counts the items.
+	Stats(ctx context.Context, now time.Time) (Stats, error)
+	// Dead returns up to limit dead items, the latest first.
+	Dead(ctx context.Context, limit int) ([]DeadItem, error)
+	// Redrive makes a dead item due at now, as if it had never been leased but for its generation. Errors:
+	// stepwell.ErrNotFound if no such item is dead.
+	Redrive(ctx context.Context, now time.Time, id stepwell.ItemID) error
+}
+
+// Queue is everything a driver does. All methods are safe for concurrent use.
+type Queue interface {
+	Producer
+	Consumer
+	Inspector
+}
+
+// LeaseRequest asks for work.
+type LeaseRequest struct {
+	Now time.Time
+	// Max is how many items the caller has room for; at most ItemsMax.
+	Max int
+	// Until is when the leases expire if they are not extended.
+	Until time.Time
+	// Owner names the holder, for operators.
+	Owner string
+}
+
+// Lease is an item in somebody's hands.
+type Lease struct {
+	Item stepwell.Item
+	// Generation counts the leases of the item, from 1. With the item's id it identifies the lease.
+	Generation int
+	ExpiresAt  time.Time
+}
+
+// Leased is the answer to a LeaseRequest.
+type Leased struct {
+	Leases []Lease
+	// NextAt is when the next item becomes due or the next lease expires, as far as is known now; zero if there is none.
+	NextAt time.Time
+}
+
+// AckRequest says that an item is settled.
+type AckRequest struct {
+	Now   time.Time
+	Lease Lease
+	// Next are the items that the settlement opened.
+	Next []stepwell.Item
+	// Hold asks to lease the first of Next that is due and new to the caller at once, so that it can stay on the run. A
+	// crash returns it to others when that lease, until HoldUntil, expires.
+	Hold      bool
+	HoldUntil time.Time
+}
+
+// Acked is the answer to an AckRequest.
+type Acked struct {
+	// Held is the lease of a held item; nil if none was asked for, none was due, or its limits did not allow it.
+	Held *Lease
+}
+
+// Stats counts the items of a queue.
+type Stats struct {
+	// Ready are due and not leased, Delayed are not yet due.
+	Ready   int
+	Delayed int
+	Leased  int
+	Dead    int
+	// OldestDueAt is the due time of the ready item that waits longest; zero if none is ready.
+	OldestDueAt time.Time
+}
+
+// DeadItem is an item that left the queue's way.
+type DeadItem struct {
+	Item   stepwell.Item
+	Reason string
+	At     time.Time
+}

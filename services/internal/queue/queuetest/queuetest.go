@@ -1,0 +1,121 @@
+// Package queuetest is the suite that every queue driver must pass. A test is named for the invariant it proves.
+//
+// It must not know any driver. Instants are given, except for Wait, which blocks in real time.
+package queuetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// Run runs the suite. open returns an empty queue that the test owns.
+func Run(t *testing.T, open func(t *testing.T) queue.Queue) {
+	t.Helper()
+	tests := map[string]func(*testing.T, *fixture){
+		"Q1_EnqueueTwiceIsOnce":           testEnqueueTwiceIsOnce,
+		"Q1_LeasedAndDeadAreNotEnqueued":  testLeasedAndDeadAreNotEnqueued,
+		"Q2_LeasedIsNotLeasedAgain":       testLeasedIsNotLeasedAgain,
+		"Q2_ConcurrentLeasesShareNothing": testConcurrentLeasesShareNothing,
+		"Q2_ExpiredIsLeasedAgain":         testExpiredIsLeasedAgain,
+		"Q2_GenerationGoesOnFromTheStore": testGenerationGoesOn,
+		"Q2_ExtendedIsKept":               testExtendedIsKept,
+		"Q2_LostLeaseIsReported":          testLostLeaseIsReported,
+		"Q3_NotLeasedBeforeDue":           testNotLeasedBeforeDue,
+		"Q4_FloodDoesNotDelayAnotherLane": testFloodDoesNotDelayAnotherLane,
+		"Q5_LaneIsOrderedByDueTime":       testLaneIsOrderedByDueTime,
+		"Q5_PriorityGoesFirst":            testPriorityGoesFirst,
+		"Q5_PriorityDoesNotMakeDue":       testPriorityDoesNotMakeDue,
+		"Q6_ExpiredTooOftenIsDead":        testExpiredTooOftenIsDead,
+		"Q6_ReleaseDoesNotCount":          testReleaseDoesNotCount,
+		"AckTakesOutAndEnqueues":          testAckTakesOutAndEnqueues,
+		"AckAfterLossTakesOut":            testAckAfterLossTakesOut,
+		"AckHoldsOneThatIsDue":            testAckHoldsOneThatIsDue,
+		"ReleaseWithDelay":                testReleaseWithDelay,
+		"BuriedIsDeadUntilRedriven":       testBuriedIsDeadUntilRedriven,
+		"RemoveTakesOutInAnyState":        testRemoveTakesOutInAnyState,
+		"LeaseIsBounded":                  testLeaseIsBounded,
+		"WaitReturnsWhenEnqueued":         testWaitReturnsWhenEnqueued,
+		"WaitReturnsWhenDue":              testWaitReturnsWhenDue,
+		"WaitReturnsAtOnceWhenReady":      testWaitReturnsAtOnceWhenReady,
+		"WaitEndsWithItsContext":          testWaitEndsWithItsContext,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, &fixture{Queue: open(t), t: t, ctx: t.Context()})
+		})
+	}
+}
+
+// epoch is when every test with given instants begins.
+func epoch() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+
+// at is some seconds after the epoch.
+func at(seconds int) time.Time { return epoch().Add(time.Duration(seconds) * time.Second) }
+
+type fixture struct {
+	queue.Queue
+	t   *testing.T
+	ctx context.Context //nolint:containedctx // lives as long as the test
+}
+
+// newItem is the n-th run's first item, of a function.
+func newItem(function string, n int, dueAt time.Time) stepwell.Item {
+	id := stepwell.NewFunctionID(stepwell.AppID{}, function)
+	run := stepwell.Run{ID: stepwell.NewRunID(epoch(), id, fmt.Sprint(n)), Function: id}
+	return stepwell.NewDiscovery(run, 1, dueAt)
+}
+
+func newItems(function string, count int, dueAt time.Time) []stepwell.Item {
+	items := make([]stepwell.Item, count)
+	for i := range items {
+		items[i] = newItem(function, i, dueAt.Add(time.Duration(i)*time.Millisecond))
+	}
+	return items
+}
+
+func (f *fixture) enqueue(now time.Time, items ...stepwell.Item) {
+	f.t.Helper()
+	for start := 0; start < len(items); start += queue.ItemsMax {
+		require.NoError(f.t, f.Enqueue(f.ctx, now, items[start:min(start+queue.ItemsMax, len(items))]))
+	}
+}
+
+// lease leases up to n items for a minute.
+func (f *fixture) lease(now time.Time, n int) []queue.Lease {
+	f.t.Helper()
+	leased, err := f.Lease(f.ctx, queue.LeaseRequest{Now: now, Max: n, Until: now.Add(time.Minute), Owner: "test"})
+	require.NoError(f.t, err)
+	require.LessOrEqual(f.t, len(leased.Leases), n)
+	return leased.Leases
+}
+
+// leaseOne leases exactly one item.
+func (f *fixture) leaseOne(now time.Time) queue.Lease {
+	f.t.Helper()
+	leases := f.lease(now, 1)
+	require.Len(f.t, leases, 1)
+	return leases[0]
+}
+
+func (f *fixture) stats(now time.Time) queue.Stats {
+	f.t.Helper()
+	stats, err := f.Stats(f.ctx, now)
+	require.NoError(f.t, err)
+	return stats
+}
+
+func ids(leases []queue.Lease) []stepwell.ItemID {
+	got := make([]stepwell.ItemID, len(leases))
+	for i, lease := range leases {
+		got[i] = lease.Item.ID
+	}
+	return got
+}
