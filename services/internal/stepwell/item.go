@@ -81,6 +81,8 @@ type Item struct {
 	Attempt int
 	// Forgiven are the attempts that no longer count, because the app made progress since (a checkpoint).
 	Forgiven int
+	// Race says that the end of the item's step must be seen by the app although others are open.
+	Race bool
 	// DueAt is when the item may be leased.
 	DueAt time.Time
 	// Generation is the latest lease that claimed the item in the store; 0 if none had to.

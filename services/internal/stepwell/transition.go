@@ -22,8 +22,8 @@ type Transition struct {
 	At time.Time
 	// Attempt is the history of the call, if there was one.
 	Attempt *Attempt
-	// Records are steps with their results. A step that is already recorded keeps its first result (I10). Recording a
-	// step closes its open item.
+	// Records are steps with their results. A step that is already recorded keeps its first result (I10). Recording an
+	// open step closes its item; it keeps its Name, Kind, OpenedAt and DueAt, and StartedAt if that was known.
 	Records []Step
 	// Opens are new steps that the run waits for. One that is known already is ignored.
 	Opens []Opening

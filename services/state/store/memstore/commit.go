@@ -47,7 +47,7 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped}
 }
 
-// put adds the step, or replaces the open one by what it became, keeping when it was first heard of.
+// put adds the step, or replaces the open one by what it became.
 func (r *runRecord) put(step stepwell.Step) {
 	i, known := r.stepAt[step.ID]
 	if !known {
@@ -55,8 +55,11 @@ func (r *runRecord) put(step stepwell.Step) {
 		r.steps = append(r.steps, step)
 		return
 	}
-	step.OpenedAt = r.steps[i].OpenedAt
-	step.DueAt = r.steps[i].DueAt
+	open := r.steps[i]
+	step.Name, step.Kind, step.OpenedAt, step.DueAt = open.Name, open.Kind, open.OpenedAt, open.DueAt
+	if !open.StartedAt.IsZero() {
+		step.StartedAt = open.StartedAt
+	}
 	r.steps[i] = step
 }
 

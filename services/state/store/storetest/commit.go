@@ -174,6 +174,25 @@ func testMatchOrTimeoutWins(t *testing.T, f *fixture) {
 	require.ErrorIs(t, f.commit(settle(timeout, `null`)).Err, stepwell.ErrConflict)
 }
 
+func testRecordedStepKeepsWhatItWasOpenedWith(t *testing.T, f *fixture) {
+	run, item := f.newRun()
+	open := stepwell.Step{
+		ID: "z", Name: "nap", Kind: stepwell.StepSleep, OpenedAt: epoch(), StartedAt: epoch(), DueAt: epoch().Add(time.Hour),
+	}
+	items := f.mustCommit(stepwell.Transition{Run: run.ID, Settles: item.ID, Opens: []stepwell.Opening{
+		{Step: open, Item: stepwell.NewStepItem(run, stepwell.ItemSleep, "z", open.DueAt)},
+	}})
+	woken := stepwell.Step{ID: "z", Status: stepwell.StepCompleted, EndedAt: open.DueAt}
+	woken.Result = stepwell.Result{Kind: stepwell.ResultBare, JSON: json.RawMessage(`null`)}
+	f.mustCommit(stepwell.Transition{Run: run.ID, Settles: items[0].ID, Records: []stepwell.Step{woken}})
+
+	history, err := f.RunHistory(f.ctx, run.Environment, run.ID)
+	require.NoError(t, err)
+	want := open
+	want.Status, want.EndedAt, want.Result, want.Order = woken.Status, woken.EndedAt, woken.Result, 1
+	require.Equal(t, []stepwell.Step{want}, history.Steps)
+}
+
 func testNothingAfterCancel(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	items := f.plan(run, item, "a", "b")

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I13_ParallelStepsGoOnOnce":             testParallelStepsGoOnOnce,
 		"I13_StepEndingDuringDiscoveryIsSeen":   testStepEndingDuringDiscoveryIsSeen,
 		"I15_MatchOrTimeoutWins":                testMatchOrTimeoutWins,
+		"RecordedStepKeepsWhatItWasOpenedWith":  testRecordedStepKeepsWhatItWasOpenedWith,
 		"I16_NothingAfterCancel":                testNothingAfterCancel,
 		"RetryKeepsTheRunGoing":                 testRetryKeepsTheRunGoing,
 		"CheckpointKeepsItemAndForgives":        testCheckpointKeepsItemAndForgives,

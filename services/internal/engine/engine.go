@@ -1,0 +1,45 @@
+// Package engine holds the verbs of the domain: pure decisions about runs. Each takes what is known and what happened,
+// and returns a value that says what changes: a new run, or a transition.
+//
+// It does no I/O, reads no clock, draws no random numbers and starts no goroutine. The shell around it always works in
+// this order: load, decide, commit to the store, enqueue what the store says was opened, acknowledge the item. A crash
+// between any two leaves something that is found again.
+package engine
+
+import (
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// Start is the run that an event starts for a function. The same event and function are the same run.
+func Start(function stepwell.Function, event stepwell.Event, now time.Time) stepwell.RunStart {
+	run := stepwell.Run{
+		ID:              stepwell.NewRunID(event.ReceivedAt, function.ID, event.ID.String()),
+		Environment:     event.Environment,
+		Function:        function.ID,
+		FunctionVersion: function.Version,
+		Events:          []stepwell.EventID{event.ID},
+		EventName:       event.Name,
+		CreatedAt:       now,
+		Progress:        stepwell.Progress{RequestVersion: stepwell.RequestVersionUnknown, DiscoveryCount: 1},
+	}
+	dueAt := now
+	if event.Time.After(now) {
+		dueAt = event.Time // a future `ts` delays the start
+	}
+	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, dueAt)}
+	return stepwell.RunStart{Run: run, Key: event.PublicID()}
+}
+
+// Wake is what changes when a sleep is over, or a wait ended without what it waited for: the step yields null.
+func Wake(item stepwell.Item, generation int, now time.Time) stepwell.Transition {
+	step := stepwell.Step{
+		ID: item.Step, Kind: stepwell.StepSleep, Status: stepwell.StepCompleted, EndedAt: now,
+		Result: stepwell.Result{Kind: stepwell.ResultBare, JSON: []byte("null")},
+	}
+	return stepwell.Transition{
+		Run: item.Run, Settles: item.ID, Generation: generation, At: now,
+		Records: []stepwell.Step{step}, Discover: item.Race,
+	}
+}

@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// requestVersionCoalesced is the first protocol version by which parallel steps go on together: the app is asked again
+// when all have ended, not after each.
+const requestVersionCoalesced = 2
+
+// Call is one finished call to an app, and all that deciding about it needs.
+type Call struct {
+	// State is the run as it was loaded for the call, with Item open.
+	State      stepwell.RunState
+	Item       stepwell.Item
+	Generation int
+	Outcome    stepwell.Outcome
+	StartedAt  time.Time
+	EndedAt    time.Time
+	Backoff    Backoff
+	// Jitter is a random number in [0, 1).
+	Jitter float64
+}
+
+// Settle is what a call changes.
+func Settle(c Call) stepwell.Transition {
+	d := decision{Call: c, out: stepwell.Transition{
+		Run: c.State.Run.ID, Settles: c.Item.ID, Generation: c.Generation, At: c.EndedAt,
+		RequestVersion: c.Outcome.RequestVersion,
+		Attempt: &stepwell.Attempt{
+			Item: c.Item.ID, Step: c.Item.Step, Number: c.Item.CountedAttempt(),
+			StartedAt: c.StartedAt, EndedAt: c.EndedAt, HTTPStatus: c.Outcome.HTTPStatus,
+		},
+	}}
+	for _, op := range c.Outcome.Ops {
+		d.apply(op)
+	}
+	switch {
+	case d.out.End != nil || d.out.Retry != nil:
+	case c.Outcome.Failure != nil:
+		d.bodyFailed(c.Outcome.Failure)
+	case c.Outcome.Finished:
+		d.finish(c.Outcome.Output)
+	case d.leftUndone():
+		d.bodyFailed(stepwell.Failure{
+			Name:    "step_not_run",
+			Message: fmt.Sprintf("The app was asked to run step %s and answered without its result", c.Item.Step),
+		}.JSON())
+	}
+	d.bound()
+	return d.out
+}
+
+// Checkpoint is what an app's report of steps changes while its call goes on. Errors: stepwell.ErrInvalid for
+// operations that a call must answer itself, stepwell.ErrTooLarge for results beyond the bounds.
+func Checkpoint(
+	state stepwell.RunState, item stepwell.Item, generation int, ops []stepwell.Op, now time.Time,
+) (stepwell.Transition, error) {
+	d := decision{
+		Call: Call{State: state, Item: item, EndedAt: now},
+		out: stepwell.Transition{
+			Run: item.Run, Settles: item.ID, Generation: generation, Keep: true, At: now,
+		},
+	}
+	for _, op := range ops {
+		switch op.Code {
+		case stepwell.OpStepRun:
+			d.apply(op)
+		case stepwell.OpStepPlanned:
+			// It only says that the step begins.
+		default:
+			return stepwell.Transition{}, stepwell.Invalidf("cannot checkpoint opcode: %s", op.Opcode)
+		}
+	}
+	if problem := d.exceeded(); problem != nil {
+		return stepwell.Transition{}, stepwell.TooLargef("%s", problem.Message)
+	}
+	return d.out, nil
+}
+
+// decision is a transition in the making.
+type decision struct {
+	Call
+	out stepwell.Transition
+}
+
+func (d *decision) apply(op stepwell.Op) {
+	switch op.Code {
+	case stepwell.OpNone, stepwell.OpDiscoveryRequest:
+		// The next discovery follows by itself.
+	case stepwell.OpStepRun:
+		d.record(op, stepwell.StepCompleted, stepwell.Result{Kind: stepwell.ResultData, JSON: op.Data})
+	case stepwell.OpStepError:
+		d.stepFailed(op, d.Outcome.NoRetry)
+	case stepwell.OpStepFailed:
+		d.stepFailed(op, true)
+	case stepwell.OpStepPlanned:
+		d.open(op, stepwell.StepRun, stepwell.ItemStep, d.EndedAt)
+	case stepwell.OpSleep:
+		d.open(op, stepwell.StepSleep, stepwell.ItemSleep, op.DueAt)
+	case stepwell.OpRunComplete:
+		d.finish(op.Data)
+	case stepwell.OpUnsupported:
+		d.fail(stepwell.Failure{
+			Name: "unsupported_operation",
+			Message: fmt.Sprintf("Step %q: the app's SDK asked for the operation %q, which this version of Stepwell does not know",
+				op.Name, op.Opcode),
+		}.JSON())
+	}
+}
+
+// record adds a step's result.
+func (d *decision) record(op stepwell.Op, status stepwell.StepStatus, result stepwell.Result) {
+	step := stepwell.Step{
+		ID: op.Step, Name: op.Name, Kind: stepwell.StepRun, Status: status, Result: result,
+		OpenedAt: d.StartedAt, StartedAt: op.StartedAt, EndedAt: op.EndedAt,
+	}
+	if step.StartedAt.IsZero() {
+		step.StartedAt, step.EndedAt = d.StartedAt, d.EndedAt
+	}
+	d.out.Records = append(d.out.Records, step)
+	if d.out.Attempt != nil {
+		d.out.Attempt.Step = op.Step
+	}
+	if op.Step == d.Item.Step {
+		d.out.Discover = d.Item.Race
+	}
+}
+
+// stepFailed tries the step again if that is allowed, else records its error, which the app's code may catch.
+func (d *decision) stepFailed(op stepwell.Op, final bool) {
+	d.out.Attempt.Step, d.out.Attempt.Error = op.Step, op.Failure
+	if !final && d.mayRetry() {
+		d.retry()
+		return
+	}
+	d.record(op, stepwell.StepFailed, stepwell.Result{Kind: stepwell.ResultError, JSON: op.Failure})
+	d.out.Attempt.Status = stepwell.AttemptFailed
+}
+
+// bodyFailed tries the call again if that is allowed, else fails the run.
+func (d *decision) bodyFailed(failure json.RawMessage) {
+	d.out.Attempt.Error = failure
+	if !d.Outcome.NoRetry && d.mayRetry() {
+		d.retry()
+		return
+	}
+	d.fail(failure)
+}
+
+func (d *decision) mayRetry() bool {
+	return d.Item.CountedAttempt()+1 < d.State.Function.AttemptsMax()
+}
+
+func (d *decision) retry() {
+	dueAt := d.Outcome.RetryAt
+	if dueAt.IsZero() {
+		dueAt = d.EndedAt.Add(d.Backoff.Delay(d.Item.CountedAttempt(), d.Jitter))
+	}
+	next := d.Item.Next(dueAt)
+	d.out.Retry = &next
+	d.out.Attempt.Status, d.out.Attempt.NextAt = stepwell.AttemptRetried, dueAt
+}
+
+func (d *decision) open(op stepwell.Op, kind stepwell.StepKind, itemKind stepwell.ItemKind, dueAt time.Time) {
+	if op.Step == d.Item.Step {
+		// It is what this call was asked to run: planning it once more would go round for ever.
+		return
+	}
+	item := stepwell.NewStepItem(d.State.Run, itemKind, op.Step, dueAt)
+	item.Race = op.Race || d.requestVersion() < requestVersionCoalesced
+	step := stepwell.Step{ID: op.Step, Name: op.Name, Kind: kind, OpenedAt: d.EndedAt}
+	if kind == stepwell.StepSleep {
+		step.StartedAt, step.DueAt = d.EndedAt, dueAt
+	}
+	d.out.Opens = append(d.out.Opens, stepwell.Opening{Step: step, Item: item})
+}
+
+// requestVersion is the run's protocol version: what it has, else what this answer says.
+func (d *decision) requestVersion() int {
+	if known := d.State.Run.Progress.RequestVersion; known != stepwell.RequestVersionUnknown {
+		return known
+	}
+	return d.Outcome.RequestVersion
+}
+
+func (d *decision) finish(output json.RawMessage) {
+	d.out.End = &stepwell.End{Status: stepwell.RunCompleted, Output: output}
+}
+
+// fail ends the run, whatever else the answer said.
+func (d *decision) fail(failure json.RawMessage) {
+	d.out.Attempt.Status, d.out.Attempt.Error = stepwell.AttemptFailed, failure
+	d.out.Attempt.NextAt, d.out.Retry = time.Time{}, nil
+	d.out.End = &stepwell.End{Status: stepwell.RunFailed, Output: failure}
+}
+
+// leftUndone tells whether the call was to run a step and says nothing of it.
+func (d *decision) leftUndone() bool {
+	if d.Item.Kind != stepwell.ItemStep {
+		return false
+	}
+	for _, step := range d.out.Records {
+		if step.ID == d.Item.Step {
+			return false
+		}
+	}
+	return true
+}
+
+// bound fails a run that grew beyond its bounds, with an error that names the bound.
+func (d *decision) bound() {
+	if problem := d.exceeded(); problem != nil {
+		d.out.Records, d.out.Opens = nil, nil
+		d.fail(problem.JSON())
+	}
+}
+
+func (d *decision) exceeded() *stepwell.Failure {
+	progress := d.State.Run.Progress
+	steps, state := progress.StepCount, progress.StateBytes
+	known := map[stepwell.StepID]bool{}
+	for _, item := range progress.Open {
+		if item.Kind != stepwell.ItemDiscovery {
+			known[item.Step] = true
+			steps++
+		}
+	}
+	count := func(id stepwell.StepID) {
+		if !known[id] && !d.State.Recorded(id) {
+			steps++
+		}
+		known[id] = true
+	}
+	for _, step := range d.out.Records {
+		count(step.ID)
+		state += len(step.Result.JSON)
+		if n := len(step.Result.JSON); n > stepwell.StepBytesMax {
+			return &stepwell.Failure{Name: "step_output_too_large", Message: fmt.Sprintf(
+				"Step %q yielded %d bytes, at most %d are allowed for one step", step.Name, n, stepwell.StepBytesMax)}
+		}
+	}
+	for _, opening := range d.out.Opens {
+		count(opening.Step.ID)
+	}
+	if steps > stepwell.StepsMax {
+		return &stepwell.Failure{Name: "step_limit_exceeded", Message: fmt.Sprintf(
+			"The run has more than %d steps, the most that are allowed", stepwell.StepsMax)}
+	}
+	if state > stepwell.StateBytesMax {
+		return &stepwell.Failure{Name: "state_too_large", Message: fmt.Sprintf(
+			"The results of the run's steps take %d bytes, at most %d are allowed", state, stepwell.StateBytesMax)}
+	}
+	return nil
+}

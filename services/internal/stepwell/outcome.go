@@ -1,0 +1,73 @@
+package stepwell
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Outcome is what one call to an app came to: a failure, the function's result, or operations. No operations at all is
+// an answer too: nothing to do yet.
+type Outcome struct {
+	// Failure is set when the call, or the function's body, failed: a Failure as JSON. Ops may then tell of steps that
+	// ran before.
+	Failure json.RawMessage
+	// Finished says that the function returned Output.
+	Finished bool
+	Output   json.RawMessage
+	// Ops are what the app's code ran, or wants.
+	Ops []Op
+	// NoRetry says that trying again cannot help.
+	NoRetry bool
+	// RetryAt is when the app wants to be tried again; zero if it did not say.
+	RetryAt time.Time
+	// RequestVersion is the protocol version of the app's SDK; 0 if it did not say.
+	RequestVersion int
+	// HTTPStatus is the answer's status; 0 if there was no answer.
+	HTTPStatus int
+}
+
+// OpCode is a kind of Op.
+type OpCode int
+
+// The codes that have a meaning here.
+const (
+	// OpNone asks for nothing.
+	OpNone OpCode = iota
+	// OpStepRun: a step ran and yielded Data.
+	OpStepRun
+	// OpStepError: a step failed and may be tried again.
+	OpStepError
+	// OpStepFailed: a step failed for good.
+	OpStepFailed
+	// OpStepPlanned: a step was found; it wants a call of its own.
+	OpStepPlanned
+	// OpSleep: the run sleeps until DueAt.
+	OpSleep
+	// OpRunComplete: the function returned Data.
+	OpRunComplete
+	// OpDiscoveryRequest: the app wants to be called again.
+	OpDiscoveryRequest
+	// OpUnsupported: this version of the server does not know the operation called Code.
+	OpUnsupported
+)
+
+// Op is one operation that an app's SDK reports.
+type Op struct {
+	Code OpCode
+	// Opcode is the operation as the SDK spelled it.
+	Opcode string
+	Step   StepID
+	// Name is what the author called the step.
+	Name string
+	// Data is the value of OpStepRun and OpRunComplete.
+	Data json.RawMessage
+	// Failure is the error of OpStepError and OpStepFailed: a Failure as JSON.
+	Failure json.RawMessage
+	// StartedAt and EndedAt are when the step's code ran, as the SDK measured; zero if it did not.
+	StartedAt time.Time
+	EndedAt   time.Time
+	// DueAt is when a sleep ends.
+	DueAt time.Time
+	// Race says that the step takes part in a race: its end must be seen although others are open.
+	Race bool
+}

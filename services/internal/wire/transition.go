@@ -1,0 +1,71 @@
+package wire
+
+import (
+	runv1 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// Transition is the message of a transition.
+func Transition(t stepwell.Transition) *runv1.Transition {
+	return &runv1.Transition{
+		RunId: ULID(t.Run.ULID), Settles: string(t.Settles), Generation: int32(t.Generation), Keep: t.Keep,
+		Time: Time(t.At), Attempt: optional(t.Attempt, Attempt), Records: Each(t.Records, Step),
+		Opens: Each(t.Opens, opening), Retry: optional(t.Retry, Item), Discover: t.Discover,
+		RequestVersion: int32(t.RequestVersion),
+		End: optional(t.End, func(e stepwell.End) *runv1.End {
+			return &runv1.End{Status: RunStatus(e.Status), Output: e.Output}
+		}),
+	}
+}
+
+// FromTransition is the transition of a message.
+func FromTransition(m *runv1.Transition) stepwell.Transition {
+	return stepwell.Transition{
+		Run: stepwell.RunID{ULID: FromULID(m.GetRunId())}, Settles: stepwell.ItemID(m.GetSettles()),
+		Generation: int(m.GetGeneration()), Keep: m.GetKeep(), At: FromTime(m.GetTime()),
+		Attempt: fromOptional(m.GetAttempt(), FromAttempt), Records: Each(m.GetRecords(), FromStep),
+		Opens: Each(m.GetOpens(), fromOpening), Retry: fromOptional(m.GetRetry(), FromItem), Discover: m.GetDiscover(),
+		RequestVersion: int(m.GetRequestVersion()),
+		End: fromOptional(m.GetEnd(), func(m *runv1.End) stepwell.End {
+			return stepwell.End{Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput()}
+		}),
+	}
+}
+
+func opening(o stepwell.Opening) *runv1.Opening {
+	return &runv1.Opening{Step: Step(o.Step), Item: Item(o.Item), Wait: optional(o.Wait, wait)}
+}
+
+func fromOpening(m *runv1.Opening) stepwell.Opening {
+	return stepwell.Opening{
+		Step: FromStep(m.GetStep()), Item: FromItem(m.GetItem()), Wait: fromOptional(m.GetWait(), fromWait),
+	}
+}
+
+func wait(w stepwell.Wait) *runv1.Wait {
+	return &runv1.Wait{
+		RunId: ULID(w.Run.ULID), EnvironmentId: UUID(w.Environment.UUID), Kind: enum[runv1.WaitKind](w.Kind),
+		Item: Item(w.Item), Name: w.Name, Expression: w.Expression, Shape: w.Shape, KeyHash: w.KeyHash,
+		Since: Time(w.Since),
+	}
+}
+
+func fromWait(m *runv1.Wait) stepwell.Wait {
+	return stepwell.Wait{
+		Run:         stepwell.RunID{ULID: FromULID(m.GetRunId())},
+		Environment: stepwell.EnvironmentID{UUID: FromUUID(m.GetEnvironmentId())},
+		Kind:        fromEnum[stepwell.WaitKind](m.GetKind()), Item: FromItem(m.GetItem()), Name: m.GetName(),
+		Expression: m.GetExpression(), Shape: m.GetShape(), KeyHash: m.GetKeyHash(), Since: FromTime(m.GetSince()),
+	}
+}
+
+// RunStart is the message of a run's start.
+func RunStart(s stepwell.RunStart) *runv1.RunStart {
+	return &runv1.RunStart{Run: Run(s.Run), Key: s.Key}
+}
+
+// FromRunStart is the run's start of a message.
+func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
+	return stepwell.RunStart{Run: FromRun(m.GetRun()), Key: m.GetKey()}
+}
