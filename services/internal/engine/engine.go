@@ -15,7 +15,7 @@ import (
 // Start is the run that an event starts for a function. The same event and function are the same run.
 func Start(function stepwell.Function, event stepwell.Event, now time.Time) stepwell.RunStart {
 	run := stepwell.Run{
-		ID:              stepwell.NewRunID(event.ReceivedAt, function.ID, event.ID.String()),
+		ID:              stepwell.NewRunID(event.ID.Timestamp(), function.ID, event.ID.String()),
 		Environment:     event.Environment,
 		Function:        function.ID,
 		FunctionVersion: function.Version,

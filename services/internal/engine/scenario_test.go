@@ -161,10 +161,11 @@ func (s *scenario) checkpoint(t *testing.T, d *datadriven.TestData) string {
 	if d.HasArg("generation") {
 		generation = argument(t, d, "generation", strconv.Atoi)
 	}
-	transition, err := engine.Checkpoint(s.load(t), s.item(t, d), generation, ops, s.now)
+	transition, err := engine.Checkpoint(s.itemID(d), ops, s.now)
 	if err != nil {
 		return s.short(err.Error()) + "\n"
 	}
+	transition.Generation = generation
 	return s.commit(t, transition)
 }
 

@@ -55,16 +55,12 @@ func Settle(c Call) stepwell.Transition {
 	return d.out
 }
 
-// Checkpoint is what an app's report of steps changes while its call goes on. Errors: stepwell.ErrInvalid for
-// operations that a call must answer itself, stepwell.ErrTooLarge for results beyond the bounds.
-func Checkpoint(
-	state stepwell.RunState, item stepwell.Item, generation int, ops []stepwell.Op, now time.Time,
-) (stepwell.Transition, error) {
+// Checkpoint is what an app's report of steps changes while the item's call goes on. Errors: stepwell.ErrInvalid for
+// operations that only the answer to the call may hold, stepwell.ErrTooLarge for a result beyond its bound.
+func Checkpoint(item stepwell.ItemID, ops []stepwell.Op, now time.Time) (stepwell.Transition, error) {
 	d := decision{
-		Call: Call{State: state, Item: item, EndedAt: now},
-		out: stepwell.Transition{
-			Run: item.Run, Settles: item.ID, Generation: generation, Keep: true, At: now,
-		},
+		Call: Call{StartedAt: now, EndedAt: now},
+		out:  stepwell.Transition{Run: item.Run(), Settles: item, Keep: true, At: now},
 	}
 	for _, op := range ops {
 		switch op.Code {

@@ -124,6 +124,19 @@ func checkURL(text string) error {
 	return nil
 }
 
+// stripURL drops what a sync put into the query, which is not part of where a function is.
+func stripURL(text string) string {
+	target, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	query := target.Query()
+	query.Del("deployId")
+	query.Del("probe")
+	target.RawQuery = query.Encode()
+	return target.String()
+}
+
 // wireFunction is a function's configuration. Members with several forms are decoded later.
 type wireFunction struct {
 	ID          string              `json:"id"`
@@ -201,7 +214,7 @@ func (c *checker) failed(what string, err error) bool {
 func (c *checker) step(function *stepwell.Function, steps map[string]wireStep) {
 	c.that(len(steps) == 1, "it must have exactly one entry in steps, it has %d", len(steps))
 	for _, step := range steps {
-		function.URL = step.Runtime.URL
+		function.URL = stripURL(step.Runtime.URL)
 		c.failed("steps.step.runtime.url", checkURL(step.Runtime.URL))
 		c.retries(function, step.Retries)
 	}

@@ -12,9 +12,13 @@ import (
 // need not know of each other. That is why the follow-up is a rule (Discover) and not an item.
 type Transition struct {
 	Run RunID
+	// Environment is the caller's, for a decision from outside: a run of another environment is not found (I24). Zero
+	// for a decision of our own.
+	Environment EnvironmentID
 	// Settles is the item whose work this is; it must be open. Empty for a decision from outside, such as a cancel.
 	Settles ItemID
-	// Generation is the lease under which the item was worked on. A later claim makes it a conflict (I12).
+	// Generation is the lease under which the item was worked on. A later claim makes it a conflict (I12). 0 if it is not
+	// known, which an SDK's report may leave open.
 	Generation int
 	// Keep leaves the item open: a checkpoint, whose call goes on. It also forgives the item's attempts so far.
 	Keep bool

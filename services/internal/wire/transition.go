@@ -9,7 +9,7 @@ import (
 // Transition is the message of a transition.
 func Transition(t stepwell.Transition) *runv1.Transition {
 	return &runv1.Transition{
-		RunId: ULID(t.Run.ULID), Settles: string(t.Settles), Generation: int32(t.Generation), Keep: t.Keep,
+		RunId: ULID(t.Run.ULID), EnvironmentId: UUID(t.Environment.UUID), Settles: string(t.Settles), Generation: int32(t.Generation), Keep: t.Keep,
 		Time: Time(t.At), Attempt: optional(t.Attempt, Attempt), Records: Each(t.Records, Step),
 		Opens: Each(t.Opens, opening), Retry: optional(t.Retry, Item), Discover: t.Discover,
 		RequestVersion: int32(t.RequestVersion),
@@ -22,7 +22,8 @@ func Transition(t stepwell.Transition) *runv1.Transition {
 // FromTransition is the transition of a message.
 func FromTransition(m *runv1.Transition) stepwell.Transition {
 	return stepwell.Transition{
-		Run: stepwell.RunID{ULID: FromULID(m.GetRunId())}, Settles: stepwell.ItemID(m.GetSettles()),
+		Run:         stepwell.RunID{ULID: FromULID(m.GetRunId())},
+		Environment: stepwell.EnvironmentID{UUID: FromUUID(m.GetEnvironmentId())}, Settles: stepwell.ItemID(m.GetSettles()),
 		Generation: int(m.GetGeneration()), Keep: m.GetKeep(), At: FromTime(m.GetTime()),
 		Attempt: fromOptional(m.GetAttempt(), FromAttempt), Records: Each(m.GetRecords(), FromStep),
 		Opens: Each(m.GetOpens(), fromOpening), Retry: fromOptional(m.GetRetry(), FromItem), Discover: m.GetDiscover(),

@@ -22,7 +22,10 @@ type Applied struct {
 // Apply applies a transition to a run: the mechanical part of a commit, the same for every driver. recorded tells
 // whether a step of the run has its result. The run is changed only if there is no error. Outcomes:
 //
+//   - stepwell.ErrNotFound: the run is of another environment than the caller's (I24).
 //   - stepwell.ErrConflict: the run has ended, or Settles is not open, or was claimed by a later lease (I5, I11, I12).
+//   - stepwell.ErrTooLarge: a checkpoint (Keep) would take the run beyond its bounds. Who settles an item sees that
+//     coming and fails the run; a checkpoint cannot.
 //   - Otherwise the settled item is closed (unless Keep), results are recorded where there was none (I10), new steps
 //     and the retry are opened, and the run is ended or has something open (I7).
 //
@@ -34,12 +37,26 @@ func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Tr
 	if err != nil {
 		return Applied{}, err
 	}
-	a := application{run: run, recorded: recorded, open: slices.Clone(run.Progress.Open)}
+	changed := *run
+	a := application{run: &changed, recorded: recorded, open: slices.Clone(run.Progress.Open)}
+	if err := a.apply(settled, t); err != nil {
+		return Applied{}, err
+	}
+	*run = changed
+	return a.Applied, nil
+}
+
+// apply does what Apply says to a copy of the run.
+func (a *application) apply(settled stepwell.Item, t stepwell.Transition) error {
+	run := a.run
 	if settled.ID != "" {
 		a.settle(settled, t)
 	}
 	for _, step := range t.Records {
 		a.record(step)
+	}
+	if err := a.bounded(t); err != nil {
+		return err
 	}
 	if t.RequestVersion != 0 && run.Progress.RequestVersion == stepwell.RequestVersionUnknown {
 		run.Progress.RequestVersion = t.RequestVersion
@@ -49,7 +66,7 @@ func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Tr
 	}
 	if t.End != nil {
 		a.end(t)
-		return a.Applied, nil
+		return nil
 	}
 	if t.Retry != nil {
 		a.openItem(*t.Retry)
@@ -62,11 +79,14 @@ func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Tr
 	if len(a.open) == 0 {
 		panic(fmt.Sprintf("I7: run %s has nothing open after a transition", run.ID))
 	}
-	return a.Applied, nil
+	return nil
 }
 
 // admit says whether the transition may be applied, and returns the item it settles.
 func admit(run stepwell.Run, t stepwell.Transition) (stepwell.Item, error) {
+	if t.Environment != (stepwell.EnvironmentID{}) && t.Environment != run.Environment {
+		return stepwell.Item{}, fmt.Errorf("run %s: %w", t.Run, stepwell.ErrNotFound)
+	}
 	if run.Status.Ended() {
 		return stepwell.Item{}, fmt.Errorf("run %s has ended: %w", run.ID, stepwell.ErrConflict)
 	}
@@ -77,7 +97,7 @@ func admit(run stepwell.Run, t stepwell.Transition) (stepwell.Item, error) {
 	if !open {
 		return stepwell.Item{}, fmt.Errorf("item %s is not open: %w", t.Settles, stepwell.ErrConflict)
 	}
-	if t.Generation < item.Generation {
+	if t.Generation != 0 && t.Generation < item.Generation {
 		return stepwell.Item{}, fmt.Errorf("item %s was claimed by lease %d: %w",
 			t.Settles, item.Generation, stepwell.ErrConflict)
 	}
@@ -119,6 +139,21 @@ func (a *application) record(step stepwell.Step) {
 		}
 		return drop
 	})
+}
+
+// bounded refuses a checkpoint that takes the run beyond its bounds.
+func (a *application) bounded(t stepwell.Transition) error {
+	progress := a.run.Progress
+	switch {
+	case !t.Keep:
+		return nil
+	case progress.StepCount > stepwell.StepsMax:
+		return stepwell.TooLargef("the run has more than %d steps, the most that are allowed", stepwell.StepsMax)
+	case progress.StateBytes > stepwell.StateBytesMax:
+		return stepwell.TooLargef("the results of the run's steps take %d bytes, at most %d are allowed",
+			progress.StateBytes, stepwell.StateBytesMax)
+	}
+	return nil
 }
 
 func (a *application) end(t stepwell.Transition) {

@@ -96,7 +96,7 @@ type StartedRun struct {
 type Committer interface {
 	// Commit applies each transition as one fact, by Apply, and reports in the same order. Transitions of different
 	// runs are independent; those of one run are applied in order. Errors of one: stepwell.ErrNotFound if the run is
-	// unknown, stepwell.ErrConflict if it ended or the item is not open or was claimed by a later lease.
+	// unknown, and those of Apply.
 	Commit(ctx context.Context, transitions []stepwell.Transition) ([]Committed, error)
 	// Claim makes generation the item's latest lease, so that older ones can no longer settle it (I12). Every lease of
 	// an item but its first claims it before it works. Errors: as Commit; ErrConflict if a later lease claimed it.

@@ -236,6 +236,22 @@ func testCheckpointKeepsItemAndForgives(t *testing.T, f *fixture) {
 	require.Equal(t, 1, got.Progress.StepCount)
 }
 
+func testCheckpointBeyondBoundsIsRefused(t *testing.T, f *fixture) {
+	run, item := f.newRun()
+	report := stepwell.Transition{Run: run.ID, Settles: item.ID, Keep: true}
+	for _, id := range stepIDs(stepwell.StepsMax) {
+		report.Records = append(report.Records, recorded(id, `1`))
+	}
+	f.mustCommit(report)
+	report.Records = []stepwell.Step{recorded("one more", `1`)}
+	require.ErrorIs(t, f.commit(report).Err, stepwell.ErrTooLarge)
+
+	state, err := f.LoadRun(f.ctx, run.ID)
+	require.NoError(t, err)
+	require.Len(t, state.Steps, stepwell.StepsMax)
+	require.Equal(t, stepwell.StepsMax, state.Run.Progress.StepCount)
+}
+
 func testKnownStepIsNotOpenedAgain(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	items := f.plan(run, item, "a", "b", "a")

@@ -158,6 +158,10 @@ func testEnvironmentsSeeNothing(t *testing.T, f *fixture) {
 	events, err := f.Events(f.ctx, store.EventQuery{Environment: other, Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, events)
+	cancel := stepwell.Transition{
+		Run: run.ID, Environment: other, End: &stepwell.End{Status: stepwell.RunCancelled},
+	}
+	require.ErrorIs(t, f.commit(cancel).Err, stepwell.ErrNotFound)
 	functions, err := f.Functions(f.ctx, other, -1)
 	require.NoError(t, err)
 	require.Equal(t, store.Functions{}, functions)

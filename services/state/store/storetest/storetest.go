@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I16_NothingAfterCancel":                testNothingAfterCancel,
 		"RetryKeepsTheRunGoing":                 testRetryKeepsTheRunGoing,
 		"CheckpointKeepsItemAndForgives":        testCheckpointKeepsItemAndForgives,
+		"CheckpointBeyondBoundsIsRefused":       testCheckpointBeyondBoundsIsRefused,
 		"KnownStepIsNotOpenedAgain":             testKnownStepIsNotOpenedAgain,
 		"BatchedTransitionsAreIndependent":      testBatchedTransitionsAreIndependent,
 		"RequestVersionIsKeptOnceKnown":         testRequestVersionIsKeptOnceKnown,

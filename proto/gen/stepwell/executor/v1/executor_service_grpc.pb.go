@@ -34,8 +34,7 @@ type ExecutorServiceClient interface {
 	// Repeating it is harmless.
 	Checkpoint(ctx context.Context, in *CheckpointRequest, opts ...grpc.CallOption) (*CheckpointResponse, error)
 	// RequestSync asks the app at a URL to say what it serves: in band if it can, else by registering itself. UNAVAILABLE:
-	// nothing answers there. FAILED_PRECONDITION: something else than an app does, or the app refused; the text says
-	// which.
+	// nothing answers there. INVALID_ARGUMENT: something else than an app does, or the app refused; the text says which.
 	RequestSync(ctx context.Context, in *RequestSyncRequest, opts ...grpc.CallOption) (*RequestSyncResponse, error)
 }
 
@@ -78,8 +77,7 @@ type ExecutorServiceServer interface {
 	// Repeating it is harmless.
 	Checkpoint(context.Context, *CheckpointRequest) (*CheckpointResponse, error)
 	// RequestSync asks the app at a URL to say what it serves: in band if it can, else by registering itself. UNAVAILABLE:
-	// nothing answers there. FAILED_PRECONDITION: something else than an app does, or the app refused; the text says
-	// which.
+	// nothing answers there. INVALID_ARGUMENT: something else than an app does, or the app refused; the text says which.
 	RequestSync(context.Context, *RequestSyncRequest) (*RequestSyncResponse, error)
 	mustEmbedUnimplementedExecutorServiceServer()
 }

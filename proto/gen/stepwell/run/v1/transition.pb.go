@@ -86,7 +86,7 @@ type Transition struct {
 	RunId []byte `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// The item whose work this is; empty for a decision from outside.
 	Settles string `protobuf:"bytes,2,opt,name=settles,proto3" json:"settles,omitempty"`
-	// The lease under which the item was worked on.
+	// The lease under which the item was worked on; 0 if it is not known.
 	Generation int32 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The item stays open: a checkpoint.
 	Keep bool `protobuf:"varint,4,opt,name=keep,proto3" json:"keep,omitempty"`
@@ -105,7 +105,9 @@ type Transition struct {
 	// The protocol version that the app answered with; 0 if it did not.
 	RequestVersion int32 `protobuf:"varint,11,opt,name=request_version,json=requestVersion,proto3" json:"request_version,omitempty"`
 	// Finishes the run.
-	End           *End `protobuf:"bytes,12,opt,name=end,proto3" json:"end,omitempty"`
+	End *End `protobuf:"bytes,12,opt,name=end,proto3" json:"end,omitempty"`
+	// The caller's environment, for a decision from outside: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,13,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -220,6 +222,13 @@ func (x *Transition) GetRequestVersion() int32 {
 func (x *Transition) GetEnd() *End {
 	if x != nil {
 		return x.End
+	}
+	return nil
+}
+
+func (x *Transition) GetEnvironmentId() []byte {
+	if x != nil {
+		return x.EnvironmentId
 	}
 	return nil
 }
@@ -520,7 +529,7 @@ var File_stepwell_run_v1_transition_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\n" +
-	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xd0\x03\n" +
+	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xf7\x03\n" +
 	"\n" +
 	"Transition\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12\x18\n" +
@@ -537,7 +546,8 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\bdiscover\x18\n" +
 	" \x01(\bR\bdiscover\x12'\n" +
 	"\x0frequest_version\x18\v \x01(\x05R\x0erequestVersion\x12&\n" +
-	"\x03end\x18\f \x01(\v2\x14.stepwell.run.v1.EndR\x03end\"\x8a\x01\n" +
+	"\x03end\x18\f \x01(\v2\x14.stepwell.run.v1.EndR\x03end\x12%\n" +
+	"\x0eenvironment_id\x18\r \x01(\fR\renvironmentId\"\x8a\x01\n" +
 	"\aOpening\x12)\n" +
 	"\x04step\x18\x01 \x01(\v2\x15.stepwell.run.v1.StepR\x04step\x12)\n" +
 	"\x04item\x18\x02 \x01(\v2\x15.stepwell.run.v1.ItemR\x04item\x12)\n" +

@@ -68,11 +68,9 @@ func (x *PublishRequest) GetEvents() []*v1.Event {
 	return nil
 }
 
-// PublishResponse holds what was started.
+// PublishResponse is empty: the events are stored, and what they start.
 type PublishResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// For each event, in order.
-	Events        []*PublishedEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -107,70 +105,14 @@ func (*PublishResponse) Descriptor() ([]byte, []int) {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *PublishResponse) GetEvents() []*PublishedEvent {
-	if x != nil {
-		return x.Events
-	}
-	return nil
-}
-
-// PublishedEvent tells what an event started.
-type PublishedEvent struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The runs that it started, or was found to have started before: ULIDs, 16 bytes each.
-	RunIds        [][]byte `protobuf:"bytes,1,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PublishedEvent) Reset() {
-	*x = PublishedEvent{}
-	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PublishedEvent) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PublishedEvent) ProtoMessage() {}
-
-func (x *PublishedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PublishedEvent.ProtoReflect.Descriptor instead.
-func (*PublishedEvent) Descriptor() ([]byte, []int) {
-	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *PublishedEvent) GetRunIds() [][]byte {
-	if x != nil {
-		return x.RunIds
-	}
-	return nil
-}
-
 var File_stepwell_runner_v1_runner_service_proto protoreflect.FileDescriptor
 
 const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
 	"\n" +
 	"'stepwell/runner/v1/runner_service.proto\x12\x12stepwell.runner.v1\x1a\x1dstepwell/event/v1/event.proto\"B\n" +
 	"\x0ePublishRequest\x120\n" +
-	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"M\n" +
-	"\x0fPublishResponse\x12:\n" +
-	"\x06events\x18\x01 \x03(\v2\".stepwell.runner.v1.PublishedEventR\x06events\")\n" +
-	"\x0ePublishedEvent\x12\x17\n" +
-	"\arun_ids\x18\x01 \x03(\fR\x06runIds2c\n" +
+	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"\x11\n" +
+	"\x0fPublishResponse2c\n" +
 	"\rRunnerService\x12R\n" +
 	"\aPublish\x12\".stepwell.runner.v1.PublishRequest\x1a#.stepwell.runner.v1.PublishResponseB\xda\x01\n" +
 	"\x16com.stepwell.runner.v1B\x12RunnerServiceProtoP\x01ZBgithub.com/stepwell/stepwell/proto/gen/stepwell/runner/v1;runnerv1\xa2\x02\x03SRX\xaa\x02\x12Stepwell.Runner.V1\xca\x02\x12Stepwell\\Runner\\V1\xe2\x02\x1eStepwell\\Runner\\V1\\GPBMetadata\xea\x02\x14Stepwell::Runner::V1b\x06proto3"
@@ -187,23 +129,21 @@ func file_stepwell_runner_v1_runner_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescData
 }
 
-var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_stepwell_runner_v1_runner_service_proto_goTypes = []any{
 	(*PublishRequest)(nil),  // 0: stepwell.runner.v1.PublishRequest
 	(*PublishResponse)(nil), // 1: stepwell.runner.v1.PublishResponse
-	(*PublishedEvent)(nil),  // 2: stepwell.runner.v1.PublishedEvent
-	(*v1.Event)(nil),        // 3: stepwell.event.v1.Event
+	(*v1.Event)(nil),        // 2: stepwell.event.v1.Event
 }
 var file_stepwell_runner_v1_runner_service_proto_depIdxs = []int32{
-	3, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
-	2, // 1: stepwell.runner.v1.PublishResponse.events:type_name -> stepwell.runner.v1.PublishedEvent
-	0, // 2: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
-	1, // 3: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
+	0, // 1: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
+	1, // 2: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
+	2, // [2:3] is the sub-list for method output_type
+	1, // [1:2] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_runner_v1_runner_service_proto_init() }
@@ -217,7 +157,7 @@ func file_stepwell_runner_v1_runner_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_runner_v1_runner_service_proto_rawDesc), len(file_stepwell_runner_v1_runner_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,54 @@
+package eventapi
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/stepwell/stepwell/services/executor/executorclient"
+	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// checkpointBytesMax bounds a report of steps: a step's largest result, and some.
+const checkpointBytesMax = sdk.ResponseBytesMax
+
+// checkpoint serves POST /v1/checkpoint/{run}/async: steps that an app ran while its call goes on. Any status but a 2xx
+// makes the SDK answer its call with what it has; 409 makes it stop.
+func (s *Service) checkpoint(w http.ResponseWriter, r *http.Request, environment stepwell.EnvironmentID) {
+	body, err := readBody(w, r, checkpointBytesMax)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	report, err := parseCheckpoint(r.PathValue("run"), body)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	report.Environment = environment
+	if err := s.deps.Executor.Checkpoint(r.Context(), report); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	respond(w, http.StatusOK, struct{}{})
+}
+
+func parseCheckpoint(run string, body []byte) (executorclient.Checkpoint, error) {
+	var wire struct {
+		QueueItemID  string          `json:"qi_id"`
+		GenerationID int             `json:"generation_id"`
+		Steps        json.RawMessage `json:"steps"`
+	}
+	if err := json.Unmarshal(body, &wire); err != nil {
+		return executorclient.Checkpoint{}, stepwell.Invalidf("the checkpoint cannot be read: %v", err)
+	}
+	id, err := stepwell.ParseRunID(run)
+	if err != nil {
+		return executorclient.Checkpoint{}, err
+	}
+	item, err := sdk.DecodeItemID(wire.QueueItemID)
+	if err != nil {
+		return executorclient.Checkpoint{}, err
+	}
+	return executorclient.Checkpoint{Run: id, Item: item, Generation: wire.GenerationID, Ops: wire.Steps}, nil
+}

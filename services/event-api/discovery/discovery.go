@@ -1,0 +1,186 @@
+// Package discovery finds the apps that a developer runs: at given URLs, and at the ports and paths where they usually
+// are. It asks again and again, so that an app that starts later, or comes back changed, is found.
+//
+// It must not know what a sync is: it calls what it was given.
+package discovery
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/sdk"
+)
+
+// Config is what users set.
+type Config struct {
+	// URLs are serve endpoints that are asked at every round.
+	URLs []string
+	// Scan looks for apps at the usual local ports and paths, too.
+	Scan bool
+	// Interval is the time between rounds.
+	Interval time.Duration
+}
+
+// Deps are what discovery works with.
+type Deps struct {
+	// Sync asks the app at a URL what it serves.
+	Sync func(ctx context.Context, url string) error
+	// Transport carries the requests that look for apps.
+	Transport http.RoundTripper
+	// Dial tells whether something listens at an address.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Log  *slog.Logger
+}
+
+// Discovery finds apps.
+type Discovery struct {
+	config Config
+	deps   Deps
+	// answers are whether each URL answered at the last round, so that only changes are told.
+	answers map[string]string
+	// skip is for how many rounds a port is left alone, because something else than an app listens there.
+	skip map[string]int
+}
+
+// New returns a discovery that starts nothing.
+func New(config Config, deps Deps) *Discovery {
+	return &Discovery{config: config, deps: deps, answers: map[string]string{}, skip: map[string]int{}}
+}
+
+const (
+	// syncTimeout bounds one question to one app.
+	syncTimeout = 10 * time.Second
+	// dialTimeout and probeTimeout bound looking at one local port.
+	dialTimeout  = 200 * time.Millisecond
+	probeTimeout = time.Second
+	// skipRounds is how long a port with something else is left alone.
+	skipRounds = 12
+)
+
+// Run asks in rounds until the context ends.
+func (d *Discovery) Run(ctx context.Context) error {
+	ticker := time.NewTicker(d.config.Interval)
+	defer ticker.Stop()
+	found := map[string]bool{}
+	for {
+		for _, url := range d.config.URLs {
+			d.sync(ctx, url)
+		}
+		for url := range found {
+			d.sync(ctx, url)
+		}
+		if d.config.Scan {
+			d.scan(ctx, found)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// sync asks one app and tells what changed since the last time.
+func (d *Discovery) sync(ctx context.Context, url string) {
+	bounded, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	answer := "ok"
+	if err := d.deps.Sync(bounded, url); err != nil {
+		answer = err.Error()
+	}
+	before, asked := d.answers[url]
+	d.answers[url] = answer
+	switch {
+	case ctx.Err() != nil || answer == before:
+	case answer != "ok":
+		d.deps.Log.WarnContext(ctx, "no app here yet, trying again", slog.String("url", url),
+			slog.String("reason", answer), slog.Duration("every", d.config.Interval))
+	case asked:
+		d.deps.Log.InfoContext(ctx, "app answers again", slog.String("url", url))
+	}
+}
+
+// ports are where apps usually listen during development.
+func ports() []int {
+	list := []int{80, 443, 4321, 5000, 5173, 8000, 8080, 8081, 8787, 8888}
+	for port := 3000; port <= 3010; port++ {
+		list = append(list, port)
+	}
+	for port := 8910; port <= 8915; port++ {
+		list = append(list, port)
+	}
+	return list
+}
+
+// paths are where frameworks serve apps.
+func paths() []string {
+	return []string{"/api/inngest", "/x/inngest", "/.netlify/functions/inngest", "/.redwood/functions/inngest"}
+}
+
+// scan looks at the usual places and syncs what it finds.
+func (d *Discovery) scan(ctx context.Context, found map[string]bool) {
+	for _, port := range ports() {
+		host := net.JoinHostPort("localhost", strconv.Itoa(port))
+		if d.skip[host] > 0 {
+			d.skip[host]--
+			continue
+		}
+		if !d.listens(ctx, host) {
+			continue
+		}
+		url := d.probe(ctx, host)
+		switch {
+		case url == "":
+			d.skip[host] = skipRounds
+		case !found[url] && !d.given(url):
+			found[url] = true
+			d.deps.Log.InfoContext(ctx, "app found", slog.String("url", url))
+			d.sync(ctx, url)
+		}
+	}
+}
+
+func (d *Discovery) given(url string) bool {
+	for _, given := range d.config.URLs {
+		if given == url {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Discovery) listens(ctx context.Context, host string) bool {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := d.deps.Dial(ctx, "tcp", host)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
+}
+
+// probe returns the URL under the host where an SDK answers; empty if there is none.
+func (d *Discovery) probe(ctx context.Context, host string) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	for _, path := range paths() {
+		url := "http://" + host + path
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return ""
+		}
+		response, err := d.deps.Transport.RoundTrip(request)
+		if err != nil {
+			return "" // not HTTP
+		}
+		isSDK := response.Header.Get(sdk.HeaderSDK) != ""
+		if response.Body.Close() == nil && isSDK {
+			return url
+		}
+	}
+	return ""
+}

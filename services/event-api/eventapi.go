@@ -1,0 +1,105 @@
+// Package eventapi is the service at the public door: it takes events over HTTP and gRPC, registrations of apps, and the
+// calls of SDKs, and serves the REST API. Keys, limits and validation are its business.
+//
+// It must not decide what an event starts, nor talk to a database or a queue.
+package eventapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
+
+	"github.com/stepwell/stepwell/services/executor/executorclient"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Name is the service's name in a network.
+const Name = "event-api"
+
+// State is what the service needs of the state service.
+type State interface {
+	store.Catalog
+	store.Reader
+}
+
+// Runner is what the service needs of the runner.
+type Runner interface {
+	Publish(ctx context.Context, events []stepwell.Event) error
+}
+
+// Executor is what the service needs of the executor.
+type Executor interface {
+	Checkpoint(ctx context.Context, report executorclient.Checkpoint) error
+	RequestSync(ctx context.Context, url string) (registration []byte, err error)
+}
+
+// Deps are what the service works with.
+type Deps struct {
+	State    State
+	Runner   Runner
+	Executor Executor
+	Keys     Keys
+	// ServerKind is what SDKs are told that this server is: sdk.KindDev or sdk.KindCloud.
+	ServerKind string
+	Log        *slog.Logger
+}
+
+// Service is the event-api.
+type Service struct {
+	eventv1.UnimplementedEventServiceServer
+	deps     Deps
+	eventIDs *stepwell.EventIDs
+
+	mu sync.Mutex
+	// catalogs are the functions of each environment, asked for again by revision at each use.
+	catalogs map[stepwell.EnvironmentID]store.Functions
+}
+
+// New checks the dependencies and starts nothing.
+func New(deps Deps) (*Service, error) {
+	if deps.State == nil || deps.Runner == nil || deps.Executor == nil || deps.Keys == nil || deps.Log == nil ||
+		deps.ServerKind == "" {
+		return nil, errors.New("event-api: state, runner, executor, keys, server kind and log are needed")
+	}
+	return &Service{
+		deps: deps, eventIDs: stepwell.NewEventIDs(rand.Reader),
+		catalogs: map[stepwell.EnvironmentID]store.Functions{},
+	}, nil
+}
+
+// Register offers the public gRPC services on a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) { eventv1.RegisterEventServiceServer(r, s) }
+
+// Handler serves the public HTTP routes.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", s.health)
+	mux.HandleFunc("GET /ready", s.ready)
+
+	mux.HandleFunc("POST /e/{key}", s.postEvents)
+	mux.HandleFunc("OPTIONS /e/{key}", preflight)
+	mux.HandleFunc("POST /fn/register", s.authorized(s.register))
+	mux.HandleFunc("PUT /fn/register", s.authorized(s.register))
+
+	mux.HandleFunc("POST /v1/checkpoint/{run}/async", s.authorized(s.checkpoint))
+	mux.HandleFunc("POST /v1/http/runs/{run}/async", s.authorized(s.checkpoint))
+	mux.HandleFunc("GET /v1/events/{event}/runs", s.authorized(s.getEventRuns))
+	mux.HandleFunc("GET /v1/runs/{run}", s.authorized(s.getRun))
+
+	mux.HandleFunc("GET /api/v1/functions", s.authorized(s.listFunctions))
+	mux.HandleFunc("POST /api/v1/functions", s.authorized(s.addFunctions))
+	mux.HandleFunc("POST /api/v1/events", s.authorized(s.apiEvents))
+	mux.HandleFunc("GET /api/v1/runs", s.authorized(s.listRuns))
+	mux.HandleFunc("GET /api/v1/runs/{run}", s.authorized(s.runHistory))
+
+	mux.HandleFunc("/", notFound)
+	return s.withServerKind(mux)
+}

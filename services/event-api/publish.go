@@ -1,0 +1,200 @@
+package eventapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// draft is an event as a publisher tells it, over HTTP or gRPC.
+type draft struct {
+	name    string
+	data    json.RawMessage
+	user    json.RawMessage
+	meta    json.RawMessage
+	key     string
+	version string
+	// at is zero if the publisher did not say.
+	at time.Time
+}
+
+// seed makes the ids of a publish request repeatable: those of the publisher's retry are the same.
+type seed ulid.ULID
+
+// publish checks the events, gives them ids in their order, and has them stored: all of them or none (I4).
+func (s *Service) publish(
+	ctx context.Context, environment stepwell.EnvironmentID, drafts []draft, seeded *seed,
+) ([]stepwell.EventID, error) {
+	if n := len(drafts); n > stepwell.EventsPerRequestMax {
+		return nil, stepwell.TooLargef("%d events in one request, at most %d are allowed", n, stepwell.EventsPerRequestMax)
+	}
+	now := time.Now().Truncate(time.Millisecond).UTC()
+	ids, err := s.newEventIDs(now, len(drafts), seeded)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]stepwell.Event, len(drafts))
+	for i, d := range drafts {
+		event, err := d.event(now)
+		if err != nil {
+			return nil, at(i, len(drafts), err)
+		}
+		event.ID, event.Environment = ids[i], environment
+		events[i] = event
+	}
+	if len(events) == 0 {
+		return ids, nil
+	}
+	if err := s.deps.Runner.Publish(ctx, events); err != nil {
+		return nil, fmt.Errorf("publish events: %w", err)
+	}
+	return ids, nil
+}
+
+// at says which event of several an error is about.
+func at(i, count int, err error) error {
+	if count == 1 {
+		return err
+	}
+	return fmt.Errorf("event %d: %w", i, err)
+}
+
+func (s *Service) newEventIDs(now time.Time, n int, seeded *seed) ([]stepwell.EventID, error) {
+	if seeded == nil {
+		return s.eventIDs.Next(now, n)
+	}
+	ids := make([]stepwell.EventID, n)
+	for i := range ids {
+		// The SDKs count from one, in the last four bytes.
+		id := ulid.ULID(*seeded)
+		last := id[len(id)-4:]
+		binary.BigEndian.PutUint32(last, binary.BigEndian.Uint32(last)+uint32(i)+1)
+		ids[i] = stepwell.EventID{ULID: id}
+	}
+	return ids, nil
+}
+
+// seedAgeMax bounds how far a seed's time may be from ours: ids sort by it.
+const seedAgeMax = stepwell.EventDedupeWindow
+
+// parseSeed reads `millis,base64(10 bytes)`; what is not that is ignored, as the SDKs expect.
+func parseSeed(text string, now time.Time) *seed {
+	millis, entropy, found := strings.Cut(text, ",")
+	ms, err := strconv.ParseUint(millis, 10, 64)
+	random, err2 := base64.StdEncoding.DecodeString(entropy)
+	var id ulid.ULID
+	if !found || err != nil || err2 != nil || len(random) != 10 || id.SetTime(ms) != nil {
+		return nil
+	}
+	copy(id[6:], random)
+	return newSeed(id, now)
+}
+
+// newSeed is the seed if its time is near ours, else nil.
+func newSeed(id ulid.ULID, now time.Time) *seed {
+	if id.Timestamp().Sub(now).Abs() > seedAgeMax {
+		return nil
+	}
+	made := seed(id)
+	return &made
+}
+
+// The years that an event's time may lie in.
+func earliest() time.Time { return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC) }
+func latest() time.Time   { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// event checks the draft. The error names what is wrong with it.
+func (d draft) event(now time.Time) (stepwell.Event, error) {
+	if err := d.checkText(); err != nil {
+		return stepwell.Event{}, err
+	}
+	if n := len(d.data) + len(d.user) + len(d.meta); n > stepwell.EventBytesMax {
+		return stepwell.Event{}, stepwell.TooLargef("the event %q has %d bytes, at most %d are allowed",
+			d.name, n, stepwell.EventBytesMax)
+	}
+	if d.at.IsZero() {
+		d.at = now
+	}
+	if d.at.Before(earliest()) || !d.at.Before(latest()) {
+		return stepwell.Event{}, stepwell.Invalidf("the event %q has the ts %d: it must be milliseconds between 1980 and 2100",
+			d.name, d.at.UnixMilli())
+	}
+	event := stepwell.Event{
+		Key: d.key, Name: d.name, Time: d.at.Truncate(time.Millisecond).UTC(), Version: d.version, ReceivedAt: now,
+	}
+	var err error
+	if event.Data, err = object("data", d.data); err != nil {
+		return stepwell.Event{}, err
+	}
+	if event.User, err = object("user", d.user); err != nil {
+		return stepwell.Event{}, err
+	}
+	if len(d.meta) > 0 && string(d.meta) != "null" {
+		if event.Meta, err = object("meta", d.meta); err != nil {
+			return stepwell.Event{}, err
+		}
+	}
+	event.Data, err = withoutInternal(event.Data)
+	return event, err
+}
+
+func (d draft) checkText() error {
+	switch {
+	case d.name == "":
+		return stepwell.Invalidf("event name is empty")
+	case len(d.name) > stepwell.EventNameBytesMax:
+		return stepwell.Invalidf("event name is longer than %d bytes", stepwell.EventNameBytesMax)
+	case strings.HasPrefix(strings.ToLower(d.name), stepwell.InternalEventPrefix):
+		return stepwell.Invalidf("event name is reserved for internal use: %s", d.name)
+	case len(d.key) > stepwell.EventKeyBytesMax:
+		return stepwell.Invalidf("event id is longer than %d bytes", stepwell.EventKeyBytesMax)
+	case strings.ContainsFunc(d.name+d.key+d.version, unicode.IsControl):
+		return stepwell.Invalidf("event name, id and v must not contain control characters")
+	}
+	return nil
+}
+
+// object is a JSON object as it is; absent and null become an empty one.
+func object(member string, raw json.RawMessage) (json.RawMessage, error) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return json.RawMessage(`{}`), nil
+	}
+	if raw[0] != '{' || !json.Valid(raw) || !utf8.Valid(raw) {
+		return nil, stepwell.Invalidf("event %s must be a JSON object in UTF-8", member)
+	}
+	return raw, nil
+}
+
+// withoutInternal drops the member `_inngest`, which is the server's own.
+func withoutInternal(data json.RawMessage) (json.RawMessage, error) {
+	// The name may be written with escapes, so a backslash is suspicious too.
+	if !bytes.Contains(data, []byte("_inngest")) && !bytes.Contains(data, []byte(`\u`)) {
+		return data, nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, stepwell.Invalidf("event data cannot be read: %v", err)
+	}
+	if _, has := members["_inngest"]; !has {
+		return data, nil
+	}
+	delete(members, "_inngest")
+	rest, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("encode event data: %w", err)
+	}
+	return rest, nil
+}

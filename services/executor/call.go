@@ -1,0 +1,186 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// The bounds of calls to apps.
+const (
+	// redirectsMax bounds the redirects of one call.
+	redirectsMax = 10
+	// dialTimeout bounds connecting to an app.
+	dialTimeout = 10 * time.Second
+	// connectionsIdleMax bounds the idle connections kept to one app.
+	connectionsIdleMax = 100
+	// connectionIdleFor is how long an idle connection is kept. It is below the five seconds after which Node closes
+	// one, since a request sent on a connection that the app is closing is lost.
+	connectionIdleFor = 4 * time.Second
+	// headerBytesMax bounds the headers of an answer.
+	headerBytesMax = 256 << 10
+)
+
+// NewTransport returns the transport for calls to apps: connections are kept alive, and addresses that are nobody's app
+// are refused.
+func NewTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: refuseForbidden}
+	return &http.Transport{
+		DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
+		MaxIdleConnsPerHost: connectionsIdleMax, IdleConnTimeout: connectionIdleFor,
+		TLSHandshakeTimeout: dialTimeout, MaxResponseHeaderBytes: headerBytesMax,
+	}
+}
+
+// errForbidden is why an address is not dialled.
+var errForbidden = errors.New("link-local and metadata addresses are never called")
+
+// refuseForbidden looks at the address that is really dialled, after names were resolved and redirects followed.
+func refuseForbidden(_, address string, _ syscall.RawConn) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("split address: %w", err)
+	}
+	ip := net.ParseIP(host)
+	metadata := net.ParseIP("fd00:ec2::254")
+	if ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsMulticast() || ip.Equal(metadata) {
+		return fmt.Errorf("%s: %w", host, errForbidden)
+	}
+	return nil
+}
+
+// caller calls apps.
+type caller struct {
+	transport http.RoundTripper
+	timeout   time.Duration
+}
+
+// call makes the item's call and says what came of it. An outcome is meaningless if the context has ended.
+func (c caller) call(
+	ctx context.Context, state stepwell.RunState, item stepwell.Item, generation int,
+) stepwell.Outcome {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout)
+	defer cancel()
+	call := sdk.Call{State: state, Item: item, Generation: generation, RequestID: ulid.Make().String()}
+	target, err := call.URL()
+	if err != nil {
+		return unreachable("%v", err)
+	}
+	body, err := call.Body()
+	if err != nil {
+		return unreachable("the call could not be written: %v", err)
+	}
+	response, err := c.send(ctx, request{method: http.MethodPost, target: target, header: call.Header(), body: body})
+	if err != nil {
+		return unreachable("Could not call the app at %s: %v", state.Function.URL, reason(ctx, err))
+	}
+	return sdk.Parse(response, time.Now())
+}
+
+// errCallTimeout is why a call was given up.
+var errCallTimeout = errors.New("the app did not answer in time (call_timeout)")
+
+// reason is the part of a failed request's error that says something to people.
+func reason(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errCallTimeout) {
+		return errCallTimeout
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("%w. Is it running?", dial.Err)
+	}
+	return err
+}
+
+func unreachable(format string, args ...any) stepwell.Outcome {
+	return stepwell.Outcome{
+		Failure: stepwell.Failure{Name: "unreachable", Message: fmt.Sprintf(format, args...)}.JSON(),
+	}
+}
+
+// request is a request to an app.
+type request struct {
+	method string
+	target string
+	header http.Header
+	body   []byte
+}
+
+// send sends the request and reads the answer. Redirects keep method, headers and body, as the SDKs expect.
+func (c caller) send(ctx context.Context, r request) (sdk.Response, error) {
+	for range redirectsMax + 1 {
+		response, next, err := c.sendOnce(ctx, r)
+		if err != nil || next == "" {
+			return response, err
+		}
+		r.target = next
+	}
+	return sdk.Response{}, fmt.Errorf("more than %d redirects, the last one to %s", redirectsMax, r.target)
+}
+
+// sendOnce returns the answer, or where it redirects to.
+func (c caller) sendOnce(ctx context.Context, r request) (_ sdk.Response, next string, _ error) {
+	out, err := http.NewRequestWithContext(ctx, r.method, r.target, bytes.NewReader(r.body))
+	if err != nil {
+		return sdk.Response{}, "", fmt.Errorf("make request: %w", err)
+	}
+	out.Header = r.header
+	answer, err := c.transport.RoundTrip(out)
+	if err != nil {
+		return sdk.Response{}, "", err
+	}
+	defer answer.Body.Close()
+	if location := answer.Header.Get("Location"); location != "" && isRedirect(answer.StatusCode) {
+		next, err := resolve(r.target, location)
+		return sdk.Response{}, next, err
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, sdk.ResponseBytesMax+1))
+	if err != nil {
+		return sdk.Response{}, "", fmt.Errorf("read answer: %w", err)
+	}
+	response := sdk.Response{Status: answer.StatusCode, Header: answer.Header, Body: body}
+	if len(body) > sdk.ResponseBytesMax {
+		response.Body, response.Truncated = body[:sdk.ResponseBytesMax], true
+	}
+	return response, "", nil
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// resolve is where a redirect leads: relative to where it came from, with the query of the call.
+func resolve(from, location string) (string, error) {
+	base, err := url.Parse(from)
+	if err != nil {
+		return "", fmt.Errorf("redirect: %w", err)
+	}
+	to, err := base.Parse(location)
+	if err != nil {
+		return "", fmt.Errorf("redirect to %q: %w", location, err)
+	}
+	if to.Scheme != "http" && to.Scheme != "https" {
+		return "", fmt.Errorf("redirect to %q: only http and https are followed", location)
+	}
+	if to.RawQuery == "" {
+		to.RawQuery = base.RawQuery
+	}
+	return to.String(), nil
+}

@@ -1,0 +1,189 @@
+// Package executor is the service that decides what comes from apps: it leases items, calls the app, turns its answer
+// into a transition, commits it and enqueues what follows. It is the only service that calls apps.
+//
+// It must not talk to a database, nor keep a run's only copy of anything.
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Name is the service's name in a network.
+const Name = "executor"
+
+// Config is what users set.
+type Config struct {
+	// Workers is how many items are worked on at a time.
+	Workers int
+	// LeaseFor is how long an item stays with an executor that no longer says anything.
+	LeaseFor time.Duration
+	// RetryInterval is the wait after a first failed attempt, from which the later ones grow; 0 means the SDKs' own
+	// table, which begins at 15 s.
+	RetryInterval time.Duration
+	// CallTimeout bounds one call to an app.
+	CallTimeout time.Duration
+	// StayCallsMax and StayFor bound how long an executor stays on a run before others have their turn.
+	StayCallsMax int
+	StayFor      time.Duration
+	// DrainFor is how long a stopping executor waits for calls that are under way before it hands them back.
+	DrainFor time.Duration
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Workers: 100, LeaseFor: 30 * time.Second, CallTimeout: 2 * time.Hour,
+		StayCallsMax: 20, StayFor: 10 * time.Second, DrainFor: 10 * time.Second,
+	}
+}
+
+// Validate returns every problem at once.
+func (c Config) Validate() error {
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Workers > 0, "workers is %d, it must be above 0", c.Workers)
+	check(c.LeaseFor >= time.Second, "lease_for is %s, it must be at least 1s", c.LeaseFor)
+	check(c.RetryInterval >= 0, "retry_interval is %s, it cannot be below 0", c.RetryInterval)
+	check(c.CallTimeout > 0, "call_timeout is %s, it must be above 0", c.CallTimeout)
+	check(c.StayCallsMax >= 0 && c.StayFor >= 0, "stay_calls_max and stay_for cannot be below 0")
+	check(c.DrainFor >= 0, "drain_for is %s, it cannot be below 0", c.DrainFor)
+	return errors.Join(problems...)
+}
+
+// Queue is what the service needs of the queue.
+type Queue interface {
+	queue.Consumer
+	queue.Producer
+}
+
+// Deps are what the service works with.
+type Deps struct {
+	State store.Committer
+	Queue Queue
+	// Transport carries calls to apps; NewTransport makes the usual one.
+	Transport http.RoundTripper
+	// Random returns a number in [0, 1).
+	Random func() float64
+	// ServerKind is what apps are told that this server is: sdk.KindDev or sdk.KindCloud.
+	ServerKind string
+	Log        *slog.Logger
+}
+
+// Service is the executor.
+type Service struct {
+	executorv1.UnimplementedExecutorServiceServer
+	config Config
+	deps   Deps
+	apps   caller
+	// slots holds a token for each worker that is free.
+	slots chan struct{}
+}
+
+// New checks configuration and dependencies and starts nothing.
+func New(config Config, deps Deps) (*Service, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
+	if deps.State == nil || deps.Queue == nil || deps.Transport == nil || deps.Random == nil || deps.Log == nil ||
+		deps.ServerKind == "" {
+		return nil, errors.New("executor: state, queue, transport, random, server kind and log are needed")
+	}
+	s := &Service{
+		config: config, deps: deps, apps: caller{transport: deps.Transport, timeout: config.CallTimeout},
+		slots: make(chan struct{}, config.Workers),
+	}
+	for range config.Workers {
+		s.slots <- struct{}{}
+	}
+	return s, nil
+}
+
+// Register offers the service on a gRPC server.
+func (s *Service) Register(r grpc.ServiceRegistrar) { executorv1.RegisterExecutorServiceServer(r, s) }
+
+// pauseOnTrouble is the wait before a queue that does not answer is asked again.
+const pauseOnTrouble = time.Second
+
+// Run leases and works until the context ends. Then it finishes what it holds, or hands it back after DrainFor.
+func (s *Service) Run(ctx context.Context) error {
+	working, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	var workers sync.WaitGroup
+	for {
+		free := s.takeSlots(ctx)
+		if free == 0 {
+			break
+		}
+		now := time.Now()
+		leased, err := s.deps.Queue.Lease(ctx, queue.LeaseRequest{Now: now, Max: free, Until: now.Add(s.config.LeaseFor)})
+		s.freeSlots(free - len(leased.Leases))
+		for _, lease := range leased.Leases {
+			workers.Go(func() {
+				defer s.freeSlots(1)
+				s.work(ctx, working, lease)
+			})
+		}
+		if err == nil && len(leased.Leases) == 0 {
+			err = s.deps.Queue.Wait(ctx, leased.NextAt)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.deps.Log.WarnContext(ctx, "queue does not answer", slog.String("error", err.Error()))
+			pause(ctx, pauseOnTrouble)
+		}
+	}
+	abandoned := time.AfterFunc(s.config.DrainFor, abandon)
+	defer abandoned.Stop()
+	workers.Wait()
+	return nil
+}
+
+// takeSlots waits for a free worker and takes it and all others that are free, as many as one lease call may ask for.
+// It returns 0 when the context has ended.
+func (s *Service) takeSlots(ctx context.Context) int {
+	select {
+	case <-ctx.Done():
+		return 0
+	case <-s.slots:
+	}
+	for n := 1; n < queue.ItemsMax; n++ {
+		select {
+		case <-s.slots:
+		default:
+			return n
+		}
+	}
+	return queue.ItemsMax
+}
+
+func (s *Service) freeSlots(n int) {
+	for range n {
+		s.slots <- struct{}{}
+	}
+}
+
+// pause waits, or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

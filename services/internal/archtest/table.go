@@ -1,0 +1,245 @@
+package archtest
+
+import "slices"
+
+// A rule is one line of the table: what a package may import besides the standard library and itself.
+type rule struct {
+	pkg   string   // below services/, or proto/...; * stands for one folder
+	ours  []string // packages of ours, written like pkg
+	third []string // third party, by the prefix of the import path
+	tests []string // of ours, in its tests only, besides what all tests may (see testRule)
+	why   string
+}
+
+// everything in rule.ours allows any package of ours, programs excepted.
+const everything = "(anything of ours)"
+
+// Third-party code, by what it is for.
+const (
+	cel        = "cel.dev/cel-go"
+	cmp        = "github.com/google/go-cmp"
+	cobra      = "github.com/spf13/cobra"
+	cronSyntax = "github.com/robfig/cron"
+	datadriven = "github.com/cockroachdb/datadriven"
+	goleak     = "go.uber.org/goleak"
+	goose      = "github.com/pressly/goose"
+	grpc       = "google.golang.org/grpc"
+	koanf      = "github.com/knadh/koanf"
+	otel       = "go.opentelemetry.io"
+	pflag      = "github.com/spf13/pflag"
+	pgx        = "github.com/jackc/pgx"
+	protobuf   = "google.golang.org/protobuf"
+	rapid      = "pgregory.net/rapid"
+	redis      = "github.com/redis/go-redis"
+	rpcStatus  = "google.golang.org/genproto/googleapis/rpc"
+	testify    = "github.com/stretchr/testify"
+	ulid       = "github.com/oklog/ulid"
+	uuid       = "github.com/google/uuid"
+	xsync      = "golang.org/x/sync"
+	xterm      = "golang.org/x/term"
+)
+
+// table says who may import whom. What is not in it is not allowed, and neither is a package that has no line here.
+// A package may import what stands above it in this list; the order is checked.
+func table() []rule {
+	return slices.Concat(generatedCode(), nouns(), infrastructure(), contracts(), drivers(), clients(), shells(), programs())
+}
+
+// testRule is what the tests of every package may import besides what the package may.
+func testRule() rule {
+	return rule{
+		ours: []string{
+			"internal/stepwell", "internal/engine", "internal/sdk",
+			"internal/queue", "internal/queue/memqueue", "internal/queue/queuetest",
+			"state/store", "state/store/memstore", "state/store/storetest",
+		},
+		third: []string{cmp, datadriven, goleak, protobuf, rapid, testify, ulid, uuid},
+		why:   "tests use suites, memory drivers, the SDK protocol and the engine, and build values of the domain",
+	}
+}
+
+func generatedCode() []rule {
+	return []rule{{
+		pkg: "proto/gen/stepwell/*/v1", ours: []string{"proto/gen/stepwell/*/v1"}, third: []string{grpc, protobuf},
+		why: "what protoc-gen-go and protoc-gen-go-grpc write",
+	}}
+}
+
+func nouns() []rule {
+	return []rule{{
+		pkg: "internal/stepwell", third: []string{ulid, uuid},
+		why: "the nouns of the domain; only their identifiers come from elsewhere",
+	}, {
+		pkg: "internal/engine", ours: []string{"internal/stepwell"},
+		why: "pure decisions over the nouns",
+	}, {
+		pkg: "internal/cron", ours: []string{"internal/stepwell"}, third: []string{cronSyntax},
+		why: "when a schedule fires next",
+	}, {
+		pkg: "internal/expr", ours: []string{"internal/stepwell"}, third: []string{cel},
+		why: "expressions over events are CEL",
+	}, {
+		pkg: "internal/sdk", ours: []string{"internal/stepwell"},
+		why: "the wire protocol of the SDKs is JSON over net/http",
+	}, {
+		pkg:   "internal/wire",
+		ours:  []string{"internal/stepwell", "proto/gen/stepwell/*/v1"},
+		third: []string{protobuf, ulid, uuid},
+		why:   "turns nouns into messages and back, so it knows both",
+	}}
+}
+
+func infrastructure() []rule {
+	return []rule{{
+		pkg: "internal/rpc", ours: []string{"internal/stepwell"}, third: []string{grpc, otel, rpcStatus},
+		why: "sets up gRPC and maps the domain's errors to status codes",
+	}, {
+		pkg: "internal/config", third: []string{koanf, pflag},
+		why: "loads any struct, so it knows none of ours",
+	}, {
+		pkg: "internal/httpserver",
+		why: "bounds on net/http, whatever the routes",
+	}, {
+		pkg: "internal/telemetry", third: []string{otel},
+		why: "sets up logs, metrics and traces",
+	}, {
+		pkg: "internal/process", third: []string{xsync},
+		why: "runs and stops anything that has a Run method",
+	}, {
+		pkg: "internal/pgtest", third: []string{goose, pgx},
+		why: "a fresh Postgres schema for one test",
+	}, {
+		pkg: "internal/redistest", third: []string{redis},
+		why: "a fresh Redis key prefix for one test",
+	}, {
+		pkg: "internal/archtest",
+		why: "reads source, runs none of it",
+	}}
+}
+
+func contracts() []rule {
+	return []rule{{
+		pkg: "internal/queue", ours: []string{"internal/stepwell"},
+		why: "the contract of the queue speaks of nouns only",
+	}, {
+		pkg: "state/store", ours: []string{"internal/stepwell"},
+		why: "the contract of the store speaks of nouns only",
+	}, {
+		pkg:   "internal/queue/queuetest",
+		ours:  []string{"internal/stepwell", "internal/queue"},
+		third: []string{rapid, testify, ulid, uuid},
+		why:   "the suite of the queue's drivers",
+	}, {
+		pkg:   "state/store/storetest",
+		ours:  []string{"internal/stepwell", "state/store"},
+		third: []string{rapid, testify, ulid, uuid},
+		why:   "the suite of the store's drivers",
+	}}
+}
+
+func drivers() []rule {
+	return []rule{{
+		pkg: "internal/queue/memqueue", ours: []string{"internal/stepwell", "internal/queue"},
+		why: "written to be read: standard library only",
+	}, {
+		pkg:   "internal/queue/redisqueue",
+		ours:  []string{"internal/stepwell", "internal/queue"},
+		third: []string{redis},
+		tests: []string{"internal/redistest"},
+		why:   "the only package that talks to Redis",
+	}, {
+		pkg: "state/store/memstore", ours: []string{"internal/stepwell", "state/store"},
+		why: "written to be read: standard library only",
+	}, {
+		pkg: "state/store/pgstore/internal/pgsql", third: []string{pgx},
+		why: "what sqlc writes",
+	}, {
+		pkg:   "state/store/pgstore",
+		ours:  []string{"internal/stepwell", "state/store", "state/store/pgstore/internal/pgsql"},
+		third: []string{goose, pgx},
+		tests: []string{"internal/pgtest"},
+		why:   "the only package that talks to Postgres",
+	}}
+}
+
+func clients() []rule {
+	return []rule{{
+		pkg: "state/stateclient",
+		ours: []string{
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/wire", "internal/rpc", "state/store",
+		},
+		third: []string{grpc},
+		tests: []string{"state"},
+		why:   "nouns in and out, gRPC inside; it satisfies the roles of store",
+	}, {
+		pkg:   "runner/runnerclient",
+		ours:  []string{"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/wire", "internal/rpc"},
+		third: []string{grpc},
+		tests: []string{"runner"},
+		why:   "nouns in and out, gRPC inside",
+	}, {
+		pkg:   "executor/executorclient",
+		ours:  []string{"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/wire", "internal/rpc"},
+		third: []string{grpc},
+		tests: []string{"executor"},
+		why:   "nouns in and out, gRPC inside",
+	}}
+}
+
+func shells() []rule {
+	return []rule{{
+		pkg: "event-api/discovery", ours: []string{"internal/sdk"},
+		why: "looks for apps over HTTP and tells whoever asked; knows no service",
+	}, {
+		pkg: "state",
+		ours: []string{
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/wire", "internal/rpc", "state/store",
+		},
+		third: []string{grpc, otel},
+		tests: []string{"state/stateclient"},
+		why:   "serves a store over gRPC; decides nothing",
+	}, {
+		pkg: "runner",
+		ours: []string{
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/cron", "internal/expr",
+			"internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
+		},
+		third: []string{grpc, otel},
+		tests: []string{"runner/runnerclient"},
+		why:   "decides what comes from outside: events, timers, schedules",
+	}, {
+		pkg: "executor",
+		ours: []string{
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/sdk",
+			"internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
+		},
+		third: []string{grpc, otel},
+		tests: []string{"executor/executorclient"},
+		why:   "decides what comes from apps: calls them and commits what they answered",
+	}, {
+		pkg: "event-api",
+		ours: []string{
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/cron", "internal/expr", "internal/sdk",
+			"internal/wire", "internal/rpc", "state/store", "state/stateclient", "runner/runnerclient",
+			"executor/executorclient",
+		},
+		third: []string{grpc, otel},
+		why:   "the public door: validates events and registrations, decides nothing, holds no queue",
+	}, {
+		pkg: "console", ours: []string{"internal/stepwell", "internal/rpc", "state/stateclient"}, third: []string{otel},
+		why: "shows what the state service knows",
+	}}
+}
+
+func programs() []rule {
+	return []rule{{
+		pkg: "standalone", ours: []string{everything}, third: []string{grpc, otel, xsync},
+		why: "puts all services into one process",
+	}, {
+		pkg: "standalone/cli", ours: []string{everything}, third: []string{cobra, otel, pflag, xterm},
+		why: "the command line of the one binary; the only package that knows cobra",
+	}, {
+		pkg: "*/cmd/*", ours: []string{everything}, third: []string{grpc, otel},
+		why: "programs wire what others wrote",
+	}}
+}

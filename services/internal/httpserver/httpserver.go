@@ -1,0 +1,57 @@
+// Package httpserver serves HTTP with bounds on every connection.
+//
+// It must not know any route.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The bounds of every listener. A slow client holds nothing but its own connection, and not for long (I29).
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = time.Minute
+	writeTimeout      = time.Minute
+	idleTimeout       = 2 * time.Minute
+	headerBytesMax    = 64 << 10
+	// drainMax bounds how long a stopping server waits for requests that are under way.
+	drainMax = 10 * time.Second
+)
+
+// Server serves a handler on a listener.
+type Server struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// New returns a server that serves once it runs.
+func New(listener net.Listener, handler http.Handler) *Server {
+	return &Server{listener: listener, server: &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
+	}}
+}
+
+// Run serves until the context ends, then lets requests that are under way finish, for a while.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(s.listener) }() // awaited below
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainMax)
+	defer cancel()
+	err := s.server.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.server.Close()
+	}
+	<-served
+	return err
+}

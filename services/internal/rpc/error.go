@@ -1,0 +1,69 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// errorCodes is the one table of errors on the wire. Both ways: the first match wins.
+func errorCodes() []errorCode {
+	return []errorCode{
+		{stepwell.ErrNotFound, codes.NotFound},
+		{stepwell.ErrConflict, codes.Aborted},
+		{stepwell.ErrInvalid, codes.InvalidArgument},
+		{stepwell.ErrTooLarge, codes.ResourceExhausted},
+		{stepwell.ErrUnauthorized, codes.Unauthenticated},
+		{stepwell.ErrUnavailable, codes.Unavailable},
+		{stepwell.ErrStale, codes.FailedPrecondition},
+		{stepwell.ErrLeaseLost, codes.OutOfRange},
+		{context.Canceled, codes.Canceled},
+		// A deadline leaves open what was done, as does a service that does not answer.
+		{stepwell.ErrUnavailable, codes.DeadlineExceeded},
+		{context.DeadlineExceeded, codes.DeadlineExceeded},
+	}
+}
+
+type errorCode struct {
+	err  error
+	code codes.Code
+}
+
+// ToStatus is the status of an error; its message is the error's text.
+func ToStatus(err error) *status.Status {
+	for _, entry := range errorCodes() {
+		if errors.Is(err, entry.err) {
+			return status.New(entry.code, err.Error())
+		}
+	}
+	if s, ok := status.FromError(err); ok {
+		return s
+	}
+	return status.New(codes.Internal, err.Error())
+}
+
+// FromStatus is the error of a status: its text is the message, and errors.Is finds the sentinel. nil for OK.
+func FromStatus(s *status.Status) error {
+	if s.Code() == codes.OK {
+		return nil
+	}
+	for _, entry := range errorCodes() {
+		if s.Code() == entry.code {
+			return &remoteError{kind: entry.err, text: s.Message()}
+		}
+	}
+	return s.Err()
+}
+
+// remoteError is an error of another process.
+type remoteError struct {
+	kind error
+	text string
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.kind }

@@ -1,0 +1,143 @@
+// Package rpc sets up gRPC for every service: servers and clients with the same bounds, errors that survive the wire,
+// and networks: TCP between processes, memory within one.
+//
+// It must not know any service.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// messageBytesMax bounds a message: a run's whole state, or a publish request, and some.
+	messageBytesMax = 72 << 20
+	// DeadlineDefault bounds a call whose context has no deadline.
+	DeadlineDefault = 30 * time.Second
+	// connectionAgeMax is how long a connection lives, so that new replicas get work.
+	connectionAgeMax = 5 * time.Minute
+	// drainMax bounds how long a stopping server waits for calls that are under way.
+	drainMax = 10 * time.Second
+)
+
+// Network connects services by name.
+type Network interface {
+	// Listen returns the listener on which the service called name is to serve.
+	Listen(name string) (net.Listener, error)
+	// Dial returns a connection to the service called name, which need not be up yet. The caller closes it.
+	Dial(name string) (*grpc.ClientConn, error)
+}
+
+// Server is a gRPC server with its health service.
+type Server struct {
+	listener net.Listener
+	server   *grpc.Server
+	health   *health.Server
+}
+
+// NewServer returns a server that serves on the listener once it runs; register calls the services' Register on it.
+func NewServer(listener net.Listener, log *slog.Logger, register ...func(grpc.ServiceRegistrar)) *Server {
+	s := &Server{
+		listener: listener,
+		health:   health.NewServer(),
+		server: grpc.NewServer(
+			grpc.MaxRecvMsgSize(messageBytesMax),
+			grpc.MaxSendMsgSize(messageBytesMax),
+			grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionAgeMax}),
+			grpc.UnaryInterceptor(serveUnary(log)),
+		),
+	}
+	healthv1.RegisterHealthServer(s.server, s.health)
+	for _, r := range register {
+		r(s.server)
+	}
+	return s
+}
+
+// Run serves until the context ends, then lets calls that are under way finish, for a while.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(s.listener) }() // awaited below
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve gRPC: %w", err)
+	case <-ctx.Done():
+	}
+	s.health.Shutdown()
+	forced := time.AfterFunc(drainMax, s.server.Stop)
+	defer forced.Stop()
+	s.server.GracefulStop()
+	<-served
+	return nil
+}
+
+// serveUnary turns a panic into an error and an error into a status.
+func serveUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (_ any, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				log.ErrorContext(ctx, "call panicked",
+					slog.String("method", info.FullMethod), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				err = status.Error(codes.Internal, "internal error: the server's log says more")
+			}
+		}()
+		response, err := handle(ctx, request)
+		if err != nil {
+			return nil, ToStatus(err).Err()
+		}
+		return response, nil
+	}
+}
+
+// dialOptions are the same for every network.
+func dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(messageBytesMax), grpc.MaxCallSendMsgSize(messageBytesMax),
+		),
+		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithUnaryInterceptor(callUnary),
+	}
+}
+
+// callUnary gives every call a deadline and turns statuses back into errors.
+func callUnary(
+	ctx context.Context, method string, request, reply any, conn *grpc.ClientConn,
+	invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DeadlineDefault)
+		defer cancel()
+	}
+	err := invoke(ctx, method, request, reply, conn, options...)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return ctx.Err()
+	}
+	return FromStatus(status.Convert(err))
+}
+
+// RegisterReflection lets clients ask which services there are. It is for the public door only.
+func RegisterReflection(r grpc.ServiceRegistrar) {
+	if server, ok := r.(reflection.GRPCServer); ok {
+		reflection.Register(server)
+	}
+}

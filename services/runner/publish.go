@@ -1,0 +1,99 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
+
+	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// staleMax bounds how often a decision is made again because the catalog changed meanwhile.
+const staleMax = 10
+
+// Publish implements runnerv1.RunnerServiceServer.
+func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*runnerv1.PublishResponse, error) {
+	events := wire.Each(m.GetEvents(), wire.FromEvent)
+	if len(events) == 0 {
+		return &runnerv1.PublishResponse{}, nil
+	}
+	if n := len(events); n > stepwell.EventsPerRequestMax {
+		return nil, stepwell.TooLargef("%d events in one request, at most %d are allowed", n, stepwell.EventsPerRequestMax)
+	}
+	for _, event := range events {
+		if event.Environment != events[0].Environment {
+			return nil, stepwell.Invalidf("the events belong to different environments")
+		}
+	}
+	if err := s.publish(ctx, events); err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
+	return &runnerv1.PublishResponse{}, nil
+}
+
+// publish decides and stores, again if the catalog turned out to be newer, and queues what is due.
+func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
+	environment := events[0].Environment
+	triggers, err := s.index(ctx, environment)
+	if err != nil {
+		return err
+	}
+	for range staleMax {
+		now := time.Now()
+		request := store.Ingest{Environment: environment, Revision: triggers.revision, Now: now}
+		for _, event := range events {
+			request.Events = append(request.Events, store.IngestEvent{
+				Event: event, Starts: s.starts(ctx, triggers, event, now),
+			})
+		}
+		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request})
+		if err != nil {
+			return err
+		}
+		switch err := results[0].Err; {
+		case errors.Is(err, stepwell.ErrStale):
+			if triggers, err = s.refresh(ctx, environment, triggers); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		default:
+			s.enqueue(ctx, now, results[0])
+			return nil
+		}
+	}
+	return fmt.Errorf("functions changed %d times meanwhile: %w", staleMax, stepwell.ErrUnavailable)
+}
+
+// starts are the runs that the event starts.
+func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Event, now time.Time) []stepwell.RunStart {
+	functions, problems := triggers.match(event, now)
+	for _, problem := range problems {
+		s.deps.Log.DebugContext(ctx, "trigger did not match", slog.String("event_id", event.ID.String()),
+			slog.String("error", problem.Error()))
+	}
+	starts := make([]stepwell.RunStart, len(functions))
+	for i, function := range functions {
+		starts[i] = engine.Start(function, event, now)
+	}
+	return starts
+}
+
+// enqueue puts what was opened into the queue. The events are stored: a queue that does not answer is no failure of the
+// publish, the items are found in the store again.
+func (s *Service) enqueue(ctx context.Context, now time.Time, result store.Ingested) {
+	if len(result.Opened) == 0 {
+		return
+	}
+	if err := s.deps.Queue.Enqueue(context.WithoutCancel(ctx), now, result.Opened); err != nil {
+		s.deps.Log.WarnContext(ctx, "items not queued, they wait in the store",
+			slog.Int("item_count", len(result.Opened)), slog.String("error", err.Error()))
+	}
+}

@@ -1,0 +1,32 @@
+// Package runnerclient is the runner service from afar.
+//
+// It must not keep anything: every answer is the service's.
+package runnerclient
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+)
+
+// Client calls the runner.
+type Client struct {
+	runner runnerv1.RunnerServiceClient
+}
+
+// New returns a client on a connection of package rpc, which the caller closes.
+func New(conn grpc.ClientConnInterface) *Client {
+	return &Client{runner: runnerv1.NewRunnerServiceClient(conn)}
+}
+
+// Publish decides what the events start and stores both, all or nothing. The events belong to one environment.
+// Repeating it with the same ids is harmless. Errors: stepwell.ErrTooLarge, stepwell.ErrUnavailable.
+func (c *Client) Publish(ctx context.Context, events []stepwell.Event) error {
+	_, err := c.runner.Publish(ctx, &runnerv1.PublishRequest{Events: wire.Each(events, wire.Event)})
+	return err
+}

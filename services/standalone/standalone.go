@@ -1,0 +1,182 @@
+// Package standalone composes all services in one process: the same constructors as one process per service, over an
+// in-memory network. What differs between the dev server and a production server is what is passed in.
+//
+// It must not have behaviour of its own beside the composition.
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+
+	"google.golang.org/grpc"
+
+	eventapi "github.com/stepwell/stepwell/services/event-api"
+	"github.com/stepwell/stepwell/services/event-api/discovery"
+	"github.com/stepwell/stepwell/services/executor"
+	"github.com/stepwell/stepwell/services/executor/executorclient"
+	"github.com/stepwell/stepwell/services/internal/httpserver"
+	"github.com/stepwell/stepwell/services/internal/process"
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/rpc"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/runner"
+	"github.com/stepwell/stepwell/services/runner/runnerclient"
+	"github.com/stepwell/stepwell/services/state"
+	"github.com/stepwell/stepwell/services/state/stateclient"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Config is what users set.
+type Config struct {
+	Executor  executor.Config
+	Discovery discovery.Config
+}
+
+// Deps are what the services work with.
+type Deps struct {
+	Store store.Store
+	Queue queue.Queue
+	Keys  eventapi.Keys
+	// HTTP and GRPC are where the public door listens.
+	HTTP []net.Listener
+	GRPC []net.Listener
+	// Transport carries calls to apps.
+	Transport http.RoundTripper
+	// Dial looks whether something listens at a local address; needed for a discovery that scans.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// ServerKind is what SDKs are told that this server is.
+	ServerKind string
+	// Routes are served beside the event-api's.
+	Routes map[string]http.Handler
+	Log    *slog.Logger
+}
+
+// System is all services of one process.
+type System struct {
+	parts []process.Part
+	conns []*grpc.ClientConn
+	log   *slog.Logger
+}
+
+// New composes the services and starts nothing.
+func New(config Config, deps Deps) (*System, error) {
+	s := &System{log: deps.Log}
+	network := rpc.NewMemory()
+	services, err := s.compose(network, config, deps)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	// Started in this order, stopped in reverse: what others depend on stays up the longest.
+	for _, internal := range []struct {
+		name     string
+		register func(grpc.ServiceRegistrar)
+	}{
+		{state.Name, services.state.Register},
+		{runner.Name, services.runner.Register},
+		{executor.Name, services.executor.Register},
+	} {
+		listener, err := network.Listen(internal.name)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listen as %s: %w", internal.name, err), s.close())
+		}
+		s.add(internal.name+" over gRPC", rpc.NewServer(listener, deps.Log, internal.register).Run)
+	}
+	s.add(executor.Name, services.executor.Run)
+	for _, listener := range deps.GRPC {
+		s.add("events over gRPC", rpc.NewServer(listener, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
+	}
+	for _, listener := range deps.HTTP {
+		s.add("event-api over HTTP", httpserver.New(listener, routes(deps.Routes, services.events.Handler())).Run)
+	}
+	if config.Discovery.Scan || len(config.Discovery.URLs) > 0 {
+		s.add("discovery", discovery.New(config.Discovery, discovery.Deps{
+			Sync: func(ctx context.Context, url string) error {
+				_, err := services.events.SyncURL(ctx, stepwell.DefaultEnvironment(), url)
+				return err
+			},
+			Transport: deps.Transport, Dial: deps.Dial, Log: deps.Log,
+		}).Run)
+	}
+	return s, nil
+}
+
+// services are the services of one process.
+type services struct {
+	state    *state.Service
+	runner   *runner.Service
+	executor *executor.Service
+	events   *eventapi.Service
+}
+
+// compose makes the services, each with clients of the others.
+func (s *System) compose(network rpc.Network, config Config, deps Deps) (services, error) {
+	var made services
+	stateConn, err1 := s.dial(network, state.Name)
+	runnerConn, err2 := s.dial(network, runner.Name)
+	executorConn, err3 := s.dial(network, executor.Name)
+	err := errors.Join(err1, err2, err3)
+	if err != nil {
+		return made, err
+	}
+	states := stateclient.New(stateConn)
+	if made.state, err = state.New(state.Deps{Store: deps.Store}); err != nil {
+		return made, err
+	}
+	made.runner, err = runner.New(runner.Deps{State: states, Queue: deps.Queue, Log: deps.Log})
+	if err != nil {
+		return made, err
+	}
+	made.executor, err = executor.New(config.Executor, executor.Deps{
+		State: states, Queue: deps.Queue, Transport: deps.Transport, Random: rand.Float64,
+		ServerKind: deps.ServerKind, Log: deps.Log,
+	})
+	if err != nil {
+		return made, err
+	}
+	made.events, err = eventapi.New(eventapi.Deps{
+		State: states, Runner: runnerclient.New(runnerConn), Executor: executorclient.New(executorConn),
+		Keys: deps.Keys, ServerKind: deps.ServerKind, Log: deps.Log,
+	})
+	return made, err
+}
+
+func (s *System) dial(network rpc.Network, name string) (*grpc.ClientConn, error) {
+	conn, err := network.Dial(name)
+	if err != nil {
+		return nil, err
+	}
+	s.conns = append(s.conns, conn)
+	return conn, nil
+}
+
+func (s *System) add(name string, run func(context.Context) error) {
+	s.parts = append(s.parts, process.Part{Name: name, Run: run})
+}
+
+// routes serves the given routes, and everything else by next.
+func routes(given map[string]http.Handler, next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, handler := range given {
+		mux.Handle(pattern, handler)
+	}
+	mux.Handle("/", next)
+	return mux
+}
+
+// Run runs all services until the context ends, then stops them in order. It can be called once.
+func (s *System) Run(ctx context.Context) error {
+	return errors.Join(process.Run(ctx, s.log, s.parts...), s.close())
+}
+
+func (s *System) close() error {
+	var err error
+	for _, conn := range s.conns {
+		err = errors.Join(err, conn.Close())
+	}
+	return err
+}

@@ -1,0 +1,151 @@
+package state
+
+import (
+	"context"
+
+	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Ingest implements statev1.StateServiceServer.
+func (s *Service) Ingest(ctx context.Context, m *statev1.IngestRequest) (*statev1.IngestResponse, error) {
+	if n := len(m.GetRequests()); n > store.TransitionsMax {
+		return nil, stepwell.TooLargef("%d publish requests in one call, at most %d are allowed", n, store.TransitionsMax)
+	}
+	results, err := s.store.Ingest(ctx, wire.Each(m.GetRequests(), fromIngest))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.IngestResponse{Results: wire.Each(results, ingested)}, nil
+}
+
+// Commit implements statev1.StateServiceServer.
+func (s *Service) Commit(ctx context.Context, m *statev1.CommitRequest) (*statev1.CommitResponse, error) {
+	if n := len(m.GetTransitions()); n > store.TransitionsMax {
+		return nil, stepwell.TooLargef("%d transitions in one call, at most %d are allowed", n, store.TransitionsMax)
+	}
+	results, err := s.store.Commit(ctx, wire.Each(m.GetTransitions(), wire.FromTransition))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.CommitResponse{Results: wire.Each(results, committed)}, nil
+}
+
+// Claim implements statev1.StateServiceServer.
+func (s *Service) Claim(ctx context.Context, m *statev1.ClaimRequest) (*statev1.ClaimResponse, error) {
+	err := s.store.Claim(ctx, stepwell.ItemID(m.GetItemId()), int(m.GetGeneration()))
+	return &statev1.ClaimResponse{}, err
+}
+
+// LoadRun implements statev1.StateServiceServer.
+func (s *Service) LoadRun(ctx context.Context, m *statev1.LoadRunRequest) (*statev1.LoadRunResponse, error) {
+	state, err := s.store.LoadRun(ctx, runID(m.GetRunId()))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.LoadRunResponse{State: wire.RunState(state)}, nil
+}
+
+// SyncApp implements statev1.StateServiceServer.
+func (s *Service) SyncApp(ctx context.Context, m *statev1.SyncAppRequest) (*statev1.SyncAppResponse, error) {
+	modified, err := s.store.SyncApp(ctx, wire.FromApp(m.GetApp()), wire.Each(m.GetFunctions(), wire.FromFunction))
+	return &statev1.SyncAppResponse{Modified: modified}, err
+}
+
+// ListFunctions implements statev1.StateServiceServer.
+func (s *Service) ListFunctions(
+	ctx context.Context, m *statev1.ListFunctionsRequest,
+) (*statev1.ListFunctionsResponse, error) {
+	functions, err := s.store.Functions(ctx, environmentID(m.GetEnvironmentId()), m.GetKnownRevision())
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListFunctionsResponse{
+		Revision: functions.Revision, Apps: wire.Each(functions.Apps, wire.App),
+		Functions: wire.Each(functions.Functions, wire.Function),
+	}, nil
+}
+
+// ListDueItems implements statev1.StateServiceServer.
+func (s *Service) ListDueItems(
+	ctx context.Context, m *statev1.ListDueItemsRequest,
+) (*statev1.ListDueItemsResponse, error) {
+	items, next, err := s.store.DueItems(ctx, store.DueQuery{
+		Before: wire.FromTime(m.GetBefore()), Cursor: m.GetPageToken(), Limit: pageSize(m.GetPageSize()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListDueItemsResponse{Items: wire.Each(items, wire.Item), NextPageToken: next}, nil
+}
+
+// ListUnroutedEvents implements statev1.StateServiceServer.
+func (s *Service) ListUnroutedEvents(
+	ctx context.Context, m *statev1.ListUnroutedEventsRequest,
+) (*statev1.ListUnroutedEventsResponse, error) {
+	events, err := s.store.UnroutedEvents(ctx, pageSize(m.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListUnroutedEventsResponse{Events: wire.Each(events, wire.Event)}, nil
+}
+
+// GetRun implements statev1.StateServiceServer.
+func (s *Service) GetRun(ctx context.Context, m *statev1.GetRunRequest) (*statev1.GetRunResponse, error) {
+	run, err := s.store.Run(ctx, environmentID(m.GetEnvironmentId()), runID(m.GetRunId()))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.GetRunResponse{Run: wire.Run(run)}, nil
+}
+
+// GetRunHistory implements statev1.StateServiceServer.
+func (s *Service) GetRunHistory(
+	ctx context.Context, m *statev1.GetRunHistoryRequest,
+) (*statev1.GetRunHistoryResponse, error) {
+	history, err := s.store.RunHistory(ctx, environmentID(m.GetEnvironmentId()), runID(m.GetRunId()))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.GetRunHistoryResponse{History: wire.RunHistory(history)}, nil
+}
+
+// ListRuns implements statev1.StateServiceServer.
+func (s *Service) ListRuns(ctx context.Context, m *statev1.ListRunsRequest) (*statev1.ListRunsResponse, error) {
+	runs, err := s.store.Runs(ctx, store.RunQuery{
+		Environment: environmentID(m.GetEnvironmentId()),
+		Event:       stepwell.EventID{ULID: wire.FromULID(m.GetEventId())},
+		Function:    stepwell.FunctionID{UUID: wire.FromUUID(m.GetFunctionId())},
+		Statuses:    wire.Each(m.GetStatuses(), wire.FromRunStatus),
+		Before:      runID(m.GetBeforeRunId()), Limit: pageSize(m.GetPageSize()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListRunsResponse{Runs: wire.Each(runs, wire.Run)}, nil
+}
+
+// GetEvent implements statev1.StateServiceServer.
+func (s *Service) GetEvent(ctx context.Context, m *statev1.GetEventRequest) (*statev1.GetEventResponse, error) {
+	id := stepwell.EventID{ULID: wire.FromULID(m.GetEventId())}
+	event, err := s.store.Event(ctx, environmentID(m.GetEnvironmentId()), id)
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.GetEventResponse{Event: wire.Event(event)}, nil
+}
+
+// ListEvents implements statev1.StateServiceServer.
+func (s *Service) ListEvents(ctx context.Context, m *statev1.ListEventsRequest) (*statev1.ListEventsResponse, error) {
+	events, err := s.store.Events(ctx, store.EventQuery{
+		Environment: environmentID(m.GetEnvironmentId()), Name: m.GetName(),
+		Before: stepwell.EventID{ULID: wire.FromULID(m.GetBeforeEventId())}, Limit: pageSize(m.GetPageSize()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListEventsResponse{Events: wire.Each(events, wire.Event)}, nil
+}

@@ -1,0 +1,55 @@
+package stateclient
+
+import (
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
+
+	"github.com/stepwell/stepwell/services/internal/rpc"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// The server's half of these conversions is in package state.
+
+func ingest(i store.Ingest) *statev1.Ingest {
+	return &statev1.Ingest{
+		EnvironmentId: wire.UUID(i.Environment.UUID), Revision: i.Revision,
+		Events: wire.Each(i.Events, func(e store.IngestEvent) *statev1.IngestEvent {
+			return &statev1.IngestEvent{
+				Event:       wire.Event(e.Event),
+				Starts:      wire.Each(e.Starts, wire.RunStart),
+				Transitions: wire.Each(e.Transitions, wire.Transition),
+			}
+		}),
+		Unrouted: i.Unrouted, Time: wire.Time(i.Now),
+	}
+}
+
+func fromIngested(m *statev1.Ingested) store.Ingested {
+	return store.Ingested{
+		Err: fromFailure(m.GetFailure()),
+		Runs: wire.Each(m.GetEvents(), func(m *statev1.IngestedEvent) []store.StartedRun {
+			return wire.Each(m.GetRuns(), func(m *statev1.StartedRun) store.StartedRun {
+				return store.StartedRun{ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted()}
+			})
+		}),
+		Opened: wire.Each(m.GetOpened(), wire.FromItem), Dropped: wire.FromItemIDs(m.GetDropped()),
+	}
+}
+
+func fromCommitted(m *statev1.Committed) store.Committed {
+	return store.Committed{
+		Err: fromFailure(m.GetFailure()), Opened: wire.Each(m.GetOpened(), wire.FromItem),
+		Dropped: wire.FromItemIDs(m.GetDropped()),
+	}
+}
+
+func fromFailure(m *statev1.Failure) error {
+	if m == nil {
+		return nil
+	}
+	return rpc.FromStatus(status.New(codes.Code(m.GetCode()), m.GetMessage()))
+}

@@ -1,0 +1,161 @@
+// Package stateclient is the state service from afar: a store over gRPC, so that its users name the role of the store
+// that they take and cannot tell the difference.
+//
+// It must not keep anything: every answer is the service's.
+package stateclient
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Client is a store.Store over gRPC.
+type Client struct {
+	state statev1.StateServiceClient
+}
+
+var _ store.Store = (*Client)(nil)
+
+// New returns a client on a connection of package rpc, which the caller closes.
+func New(conn grpc.ClientConnInterface) *Client {
+	return &Client{state: statev1.NewStateServiceClient(conn)}
+}
+
+// Ingest implements store.Ingester.
+func (c *Client) Ingest(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error) {
+	m, err := c.state.Ingest(ctx, &statev1.IngestRequest{Requests: wire.Each(requests, ingest)})
+	if err != nil {
+		return nil, err
+	}
+	return wire.Each(m.GetResults(), fromIngested), nil
+}
+
+// Commit implements store.Committer.
+func (c *Client) Commit(ctx context.Context, transitions []stepwell.Transition) ([]store.Committed, error) {
+	m, err := c.state.Commit(ctx, &statev1.CommitRequest{Transitions: wire.Each(transitions, wire.Transition)})
+	if err != nil {
+		return nil, err
+	}
+	return wire.Each(m.GetResults(), fromCommitted), nil
+}
+
+// Claim implements store.Committer.
+func (c *Client) Claim(ctx context.Context, item stepwell.ItemID, generation int) error {
+	_, err := c.state.Claim(ctx, &statev1.ClaimRequest{ItemId: string(item), Generation: int32(generation)})
+	return err
+}
+
+// LoadRun implements store.Committer.
+func (c *Client) LoadRun(ctx context.Context, id stepwell.RunID) (stepwell.RunState, error) {
+	m, err := c.state.LoadRun(ctx, &statev1.LoadRunRequest{RunId: wire.ULID(id.ULID)})
+	if err != nil {
+		return stepwell.RunState{}, err
+	}
+	return wire.FromRunState(m.GetState()), nil
+}
+
+// SyncApp implements store.Catalog.
+func (c *Client) SyncApp(ctx context.Context, app stepwell.App, functions []stepwell.Function) (bool, error) {
+	m, err := c.state.SyncApp(ctx, &statev1.SyncAppRequest{
+		App: wire.App(app), Functions: wire.Each(functions, wire.Function),
+	})
+	return m.GetModified(), err
+}
+
+// Functions implements store.Catalog.
+func (c *Client) Functions(
+	ctx context.Context, environment stepwell.EnvironmentID, known int64,
+) (store.Functions, error) {
+	m, err := c.state.ListFunctions(ctx, &statev1.ListFunctionsRequest{
+		EnvironmentId: wire.UUID(environment.UUID), KnownRevision: known,
+	})
+	if err != nil {
+		return store.Functions{}, err
+	}
+	return store.Functions{
+		Revision: m.GetRevision(), Apps: wire.Each(m.GetApps(), wire.FromApp),
+		Functions: wire.Each(m.GetFunctions(), wire.FromFunction),
+	}, nil
+}
+
+// DueItems implements store.Backlog.
+func (c *Client) DueItems(ctx context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
+	m, err := c.state.ListDueItems(ctx, &statev1.ListDueItemsRequest{
+		Before: wire.Time(query.Before), PageSize: int32(query.Limit), PageToken: query.Cursor,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return wire.Each(m.GetItems(), wire.FromItem), m.GetNextPageToken(), nil
+}
+
+// UnroutedEvents implements store.Backlog.
+func (c *Client) UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error) {
+	m, err := c.state.ListUnroutedEvents(ctx, &statev1.ListUnroutedEventsRequest{PageSize: int32(limit)})
+	return wire.Each(m.GetEvents(), wire.FromEvent), err
+}
+
+// Run implements store.Reader.
+func (c *Client) Run(
+	ctx context.Context, environment stepwell.EnvironmentID, id stepwell.RunID,
+) (stepwell.Run, error) {
+	m, err := c.state.GetRun(ctx, &statev1.GetRunRequest{
+		EnvironmentId: wire.UUID(environment.UUID), RunId: wire.ULID(id.ULID),
+	})
+	if err != nil {
+		return stepwell.Run{}, err
+	}
+	return wire.FromRun(m.GetRun()), nil
+}
+
+// RunHistory implements store.Reader.
+func (c *Client) RunHistory(
+	ctx context.Context, environment stepwell.EnvironmentID, id stepwell.RunID,
+) (stepwell.RunHistory, error) {
+	m, err := c.state.GetRunHistory(ctx, &statev1.GetRunHistoryRequest{
+		EnvironmentId: wire.UUID(environment.UUID), RunId: wire.ULID(id.ULID),
+	})
+	if err != nil {
+		return stepwell.RunHistory{}, err
+	}
+	return wire.FromRunHistory(m.GetHistory()), nil
+}
+
+// Runs implements store.Reader.
+func (c *Client) Runs(ctx context.Context, query store.RunQuery) ([]stepwell.Run, error) {
+	m, err := c.state.ListRuns(ctx, &statev1.ListRunsRequest{
+		EnvironmentId: wire.UUID(query.Environment.UUID), EventId: wire.ULID(query.Event.ULID),
+		FunctionId: wire.UUID(query.Function.UUID), Statuses: wire.Each(query.Statuses, wire.RunStatus),
+		BeforeRunId: wire.ULID(query.Before.ULID), PageSize: int32(query.Limit),
+	})
+	return wire.Each(m.GetRuns(), wire.FromRun), err
+}
+
+// Event implements store.Reader.
+func (c *Client) Event(
+	ctx context.Context, environment stepwell.EnvironmentID, id stepwell.EventID,
+) (stepwell.Event, error) {
+	m, err := c.state.GetEvent(ctx, &statev1.GetEventRequest{
+		EnvironmentId: wire.UUID(environment.UUID), EventId: wire.ULID(id.ULID),
+	})
+	if err != nil {
+		return stepwell.Event{}, err
+	}
+	return wire.FromEvent(m.GetEvent()), nil
+}
+
+// Events implements store.Reader.
+func (c *Client) Events(ctx context.Context, query store.EventQuery) ([]stepwell.Event, error) {
+	m, err := c.state.ListEvents(ctx, &statev1.ListEventsRequest{
+		EnvironmentId: wire.UUID(query.Environment.UUID), Name: query.Name,
+		BeforeEventId: wire.ULID(query.Before.ULID), PageSize: int32(query.Limit),
+	})
+	return wire.Each(m.GetEvents(), wire.FromEvent), err
+}
