@@ -40,7 +40,8 @@ func checkImport(pkg, verb, importPath string, allowed rule) []string {
 	}
 	switch {
 	case !ours:
-		if slices.ContainsFunc(allowed.third, func(prefix string) bool { return strings.HasPrefix(importPath+"/", prefix+"/") }) {
+		isBelow := func(prefix string) bool { return strings.HasPrefix(importPath+"/", prefix+"/") }
+		if slices.ContainsFunc(allowed.third, isBelow) {
 			return nil
 		}
 		return refuse("third-party code that the table in archtest does not allow here; " +
@@ -54,7 +55,8 @@ func checkImport(pkg, verb, importPath string, allowed rule) []string {
 	case slices.ContainsFunc(allowed.ours, func(pattern string) bool { return matches(pattern, imported) }):
 		return nil
 	default:
-		return refuse("the table in archtest does not allow it; move the code to where it may, or change the table and say why")
+		return refuse("the table in archtest does not allow it; " +
+			"move the code to where it may, or change the table and say why")
 	}
 }
 

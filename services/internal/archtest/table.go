@@ -42,7 +42,9 @@ const (
 // table says who may import whom. What is not in it is not allowed, and neither is a package that has no line here.
 // A package may import what stands above it in this list; the order is checked.
 func table() []rule {
-	return slices.Concat(generatedCode(), nouns(), infrastructure(), contracts(), drivers(), clients(), shells(), programs())
+	return slices.Concat(
+		generatedCode(), nouns(), infrastructure(), contracts(), drivers(), clients(), shells(), programs(),
+	)
 }
 
 // testRule is what the tests of every package may import besides what the package may.
