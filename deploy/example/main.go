@@ -24,7 +24,7 @@ func run() error {
 	}
 	if _, err := inngestgo.CreateFunction(
 		client,
-		inngestgo.FunctionOpts{ID: "handle-order", Name: "Handle an order", Retries: inngestgo.IntPtr(4)},
+		inngestgo.FunctionOpts{ID: "handle-order", Name: "Handle an order", Retries: new(4)},
 		inngestgo.EventTrigger("shop/order.placed", nil),
 		handleOrder,
 	); err != nil {
@@ -37,6 +37,6 @@ func run() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/inngest", client.Serve())
 	server := &http.Server{Addr: "localhost:" + port, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	fmt.Printf("shop serves http://%s/api/inngest\n", server.Addr)
+	fmt.Fprintf(os.Stdout, "shop serves http://%s/api/inngest\n", server.Addr)
 	return server.ListenAndServe()
 }

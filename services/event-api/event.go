@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"mime"
 	"net/http"
@@ -13,11 +14,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/oklog/ulid/v2"
 	"google.golang.org/grpc/metadata"
 
 	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
-
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -192,15 +191,9 @@ func (s *Service) Publish(ctx context.Context, m *eventv1.PublishRequest) (*even
 	if len(m.GetEvents()) == 0 {
 		return nil, stepwell.Invalidf("events is empty")
 	}
-	var seeded *seed
-	if m.GetRequestId() != "" {
-		id, err := ulid.ParseStrict(m.GetRequestId())
-		if err != nil {
-			return nil, stepwell.Invalidf("request_id %q is not a ULID", m.GetRequestId())
-		}
-		if seeded = newSeed(id, time.Now()); seeded == nil {
-			return nil, stepwell.Invalidf("request_id %q is not of the last 24 hours", m.GetRequestId())
-		}
+	seed, err := requestSeed(m.GetRequestId(), time.Now())
+	if err != nil {
+		return nil, err
 	}
 	drafts := make([]draft, len(m.GetEvents()))
 	for i, event := range m.GetEvents() {
@@ -212,7 +205,7 @@ func (s *Service) Publish(ctx context.Context, m *eventv1.PublishRequest) (*even
 			drafts[i].at = event.GetTime().AsTime()
 		}
 	}
-	ids, err := s.publish(ctx, environment, drafts, seeded)
+	ids, err := s.publish(ctx, environment, drafts, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -221,6 +214,21 @@ func (s *Service) Publish(ctx context.Context, m *eventv1.PublishRequest) (*even
 		response.EventIds[i] = id.String()
 	}
 	return response, nil
+}
+
+// requestSeed is the seed that a request id is; nil if there is none.
+func requestSeed(id string, now time.Time) (*stepwell.EventSeed, error) {
+	if id == "" {
+		return nil, nil //nolint:nilnil // a seed is optional
+	}
+	seed, err := stepwell.ParseEventSeed(id)
+	if err != nil {
+		return nil, fmt.Errorf("request_id: %w", err)
+	}
+	if !near(seed, now) {
+		return nil, stepwell.Invalidf("request_id: %q is not of the last 24 hours", id)
+	}
+	return &seed, nil
 }
 
 // bearer is the key in a call's metadata; empty if there is none.

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 
 	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
-
 	"github.com/stepwell/stepwell/services/executor/executorclient"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"

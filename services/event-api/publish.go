@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -30,18 +28,15 @@ type draft struct {
 	at time.Time
 }
 
-// seed makes the ids of a publish request repeatable: those of the publisher's retry are the same.
-type seed ulid.ULID
-
 // publish checks the events, gives them ids in their order, and has them stored: all of them or none (I4).
 func (s *Service) publish(
-	ctx context.Context, environment stepwell.EnvironmentID, drafts []draft, seeded *seed,
+	ctx context.Context, environment stepwell.EnvironmentID, drafts []draft, seed *stepwell.EventSeed,
 ) ([]stepwell.EventID, error) {
 	if n := len(drafts); n > stepwell.EventsPerRequestMax {
 		return nil, stepwell.TooLargef("%d events in one request, at most %d are allowed", n, stepwell.EventsPerRequestMax)
 	}
 	now := time.Now().Truncate(time.Millisecond).UTC()
-	ids, err := s.newEventIDs(now, len(drafts), seeded)
+	ids, err := s.newEventIDs(now, len(drafts), seed)
 	if err != nil {
 		return nil, err
 	}
@@ -71,44 +66,31 @@ func at(i, count int, err error) error {
 	return fmt.Errorf("event %d: %w", i, err)
 }
 
-func (s *Service) newEventIDs(now time.Time, n int, seeded *seed) ([]stepwell.EventID, error) {
-	if seeded == nil {
+func (s *Service) newEventIDs(now time.Time, n int, seed *stepwell.EventSeed) ([]stepwell.EventID, error) {
+	if seed == nil {
 		return s.eventIDs.Next(now, n)
 	}
-	ids := make([]stepwell.EventID, n)
-	for i := range ids {
-		// The SDKs count from one, in the last four bytes.
-		id := ulid.ULID(*seeded)
-		last := id[len(id)-4:]
-		binary.BigEndian.PutUint32(last, binary.BigEndian.Uint32(last)+uint32(i)+1)
-		ids[i] = stepwell.EventID{ULID: id}
-	}
-	return ids, nil
+	return seed.IDs(n), nil
 }
 
 // seedAgeMax bounds how far a seed's time may be from ours: ids sort by it.
 const seedAgeMax = stepwell.EventDedupeWindow
 
-// parseSeed reads `millis,base64(10 bytes)`; what is not that is ignored, as the SDKs expect.
-func parseSeed(text string, now time.Time) *seed {
-	millis, entropy, found := strings.Cut(text, ",")
-	ms, err := strconv.ParseUint(millis, 10, 64)
-	random, err2 := base64.StdEncoding.DecodeString(entropy)
-	var id ulid.ULID
-	if !found || err != nil || err2 != nil || len(random) != 10 || id.SetTime(ms) != nil {
-		return nil
-	}
-	copy(id[6:], random)
-	return newSeed(id, now)
+// near tells whether the seed's time is near ours.
+func near(seed stepwell.EventSeed, now time.Time) bool {
+	return seed.Time().Sub(now).Abs() <= seedAgeMax
 }
 
-// newSeed is the seed if its time is near ours, else nil.
-func newSeed(id ulid.ULID, now time.Time) *seed {
-	if id.Timestamp().Sub(now).Abs() > seedAgeMax {
+// parseSeed reads `millis,base64(10 bytes)`; what is not that, or not of our time, is ignored, as the SDKs expect.
+func parseSeed(text string, now time.Time) *stepwell.EventSeed {
+	millis, entropy, _ := strings.Cut(text, ",")
+	ms, err1 := strconv.ParseUint(millis, 10, 64)
+	random, err2 := base64.StdEncoding.DecodeString(entropy)
+	seed, err3 := stepwell.NewEventSeed(ms, random)
+	if errors.Join(err1, err2, err3) != nil || !near(seed, now) {
 		return nil
 	}
-	made := seed(id)
-	return &made
+	return &seed
 }
 
 // The years that an event's time may lie in.

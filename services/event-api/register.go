@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/stepwell/stepwell/services/internal/cron"
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/sdk"
@@ -47,7 +45,7 @@ func (s *Service) register(w http.ResponseWriter, r *http.Request, environment s
 	}
 	respond(w, http.StatusOK, map[string]any{
 		"ok": true, "modified": synced.Modified, "app_id": synced.App.ID,
-		"sync_id": uuid.NewSHA1(synced.App.ID.UUID, []byte(synced.App.Checksum)),
+		"sync_id": stepwell.NewSyncID(synced.App.ID, synced.App.Checksum),
 	})
 }
 

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -73,7 +71,7 @@ func (c caller) call(
 ) stepwell.Outcome {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout)
 	defer cancel()
-	call := sdk.Call{State: state, Item: item, Generation: generation, RequestID: ulid.Make().String()}
+	call := sdk.Call{State: state, Item: item, Generation: generation}
 	target, err := call.URL()
 	if err != nil {
 		return unreachable("%v", err)

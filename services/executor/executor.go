@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc"
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
-
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/state/store"
 )

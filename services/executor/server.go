@@ -7,7 +7,6 @@ import (
 	"time"
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
-
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"

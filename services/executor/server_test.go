@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
-
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
-
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"

@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc"
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
-
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"

@@ -2,7 +2,6 @@ package state
 
 import (
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
-
 	"github.com/stepwell/stepwell/services/internal/rpc"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"

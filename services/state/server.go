@@ -4,7 +4,6 @@ import (
 	"context"
 
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/state/store"

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc"
 
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
-
 	"github.com/stepwell/stepwell/services/state/store"
 )
 

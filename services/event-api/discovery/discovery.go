@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -145,12 +146,7 @@ func (d *Discovery) scan(ctx context.Context, found map[string]bool) {
 }
 
 func (d *Discovery) given(url string) bool {
-	for _, given := range d.config.URLs {
-		if given == url {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(d.config.URLs, url)
 }
 
 func (d *Discovery) listens(ctx context.Context, host string) bool {

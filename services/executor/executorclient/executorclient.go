@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc"
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"
 )

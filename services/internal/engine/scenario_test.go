@@ -123,7 +123,7 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 
 func (s *scenario) body(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
-	call := sdk.Call{State: s.load(t), Item: s.item(t, d), Generation: 1, RequestID: "request"}
+	call := sdk.Call{State: s.load(t), Item: s.item(t, d), Generation: 1}
 	body, err := call.Body()
 	require.NoError(t, err)
 	var sent struct {

@@ -81,8 +81,7 @@ func (s *Server) Run(ctx context.Context) error {
 	forced := time.AfterFunc(drainMax, s.server.Stop)
 	defer forced.Stop()
 	s.server.GracefulStop()
-	<-served
-	return nil
+	return <-served
 }
 
 // serveUnary turns a panic into an error and an error into a status.

@@ -20,9 +20,9 @@ type Call struct {
 	Item  stepwell.Item
 	// Generation is the lease under which the call is made; checkpoints name it.
 	Generation int
-	// RequestID is unique to this request.
-	RequestID string
 }
+
+func (c Call) requestID() string { return stepwell.NewRequestID(c.Item.ID, c.Generation).String() }
 
 // URL is where the call goes: the function's URL with the target in its query.
 func (c Call) URL() (string, error) {
@@ -49,7 +49,7 @@ func (c Call) Header() http.Header {
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", "Stepwell")
 	header.Set(HeaderRunID, c.State.Run.ID.String())
-	header.Set(HeaderRequestID, c.RequestID)
+	header.Set(HeaderRequestID, c.requestID())
 	header.Set(HeaderGenerationID, strconv.Itoa(c.Generation))
 	header.Set(HeaderJobID, string(c.Item.ID))
 	header.Set(HeaderStepID, c.target())
@@ -133,7 +133,7 @@ func (c Call) context() callContext {
 		JobID:                     string(c.Item.ID),
 		AttemptsMax:               c.State.Function.AttemptsMax(),
 		QueueItemID:               EncodeItemID(c.Item.ID),
-		RequestID:                 c.RequestID,
+		RequestID:                 c.requestID(),
 		RunID:                     c.State.Run.ID.String(),
 		Stack:                     callStack{Current: len(stack), Stack: stack},
 		StepID:                    plainStep,

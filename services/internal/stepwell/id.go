@@ -2,6 +2,7 @@ package stepwell
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -28,6 +29,12 @@ type AppID struct{ uuid.UUID }
 
 // FunctionID is derived from app and slug, so that syncing again keeps it.
 type FunctionID struct{ uuid.UUID }
+
+// SyncID names what an app said at a sync.
+type SyncID struct{ uuid.UUID }
+
+// RequestID is a ULID that names one request to an app.
+type RequestID struct{ ulid.ULID }
 
 // StepID is the hash by which an SDK names a step within a run: 40 lower-case hex digits from every known SDK. The
 // server treats it as opaque.
@@ -64,6 +71,21 @@ func NewAppID(environment EnvironmentID, name string) AppID {
 // NewFunctionID derives the id of the function with this slug.
 func NewFunctionID(app AppID, slug string) FunctionID {
 	return FunctionID{uuid.NewSHA1(app.UUID, []byte(slug))}
+}
+
+// NewSyncID derives the id of a sync from what was said.
+func NewSyncID(app AppID, checksum string) SyncID {
+	return SyncID{uuid.NewSHA1(app.UUID, []byte(checksum))}
+}
+
+// NewRequestID derives the id of the request that is made for an item under a lease.
+func NewRequestID(item ItemID, generation int) RequestID {
+	id := item.Run().ULID
+	hash := sha256.New()
+	io.WriteString(hash, string(item))
+	hash.Write(binary.BigEndian.AppendUint64(nil, uint64(generation)))
+	copy(id[6:], hash.Sum(nil))
+	return RequestID{id}
 }
 
 // NewRunID derives a run's id from the function it runs and the cause that started it (an event id's text, a batch id,
@@ -106,4 +128,47 @@ func (e *EventIDs) Next(now time.Time, n int) ([]EventID, error) {
 		ids[i] = EventID{id}
 	}
 	return ids, nil
+}
+
+// EventSeed makes the event ids of one publish request repeatable: those of the publisher's retry are the same.
+type EventSeed struct{ first ulid.ULID }
+
+// eventSeedEntropyBytes is the length of a seed's random part.
+const eventSeedEntropyBytes = 10
+
+// NewEventSeed is the seed of a time, in milliseconds, and ten random bytes.
+func NewEventSeed(millis uint64, entropy []byte) (EventSeed, error) {
+	var seed EventSeed
+	if len(entropy) != eventSeedEntropyBytes {
+		return seed, Invalidf("an event seed has %d random bytes, this one %d", eventSeedEntropyBytes, len(entropy))
+	}
+	if err := seed.first.SetTime(millis); err != nil {
+		return seed, Invalidf("an event seed's time is out of range: %d", millis)
+	}
+	copy(seed.first[6:], entropy)
+	return seed, nil
+}
+
+// ParseEventSeed reads a ULID as a seed.
+func ParseEventSeed(text string) (EventSeed, error) {
+	id, err := ulid.ParseStrict(text)
+	if err != nil {
+		return EventSeed{}, Invalidf("%q is not a ULID", text)
+	}
+	return EventSeed{id}, nil
+}
+
+// Time is the seed's time, which is that of its ids.
+func (s EventSeed) Time() time.Time { return s.first.Timestamp() }
+
+// IDs are the first n ids. The SDKs count from one, in the last four bytes.
+func (s EventSeed) IDs(n int) []EventID {
+	ids := make([]EventID, n)
+	for i := range ids {
+		id := s.first
+		last := id[len(id)-4:]
+		binary.BigEndian.PutUint32(last, binary.BigEndian.Uint32(last)+uint32(i)+1)
+		ids[i] = EventID{id}
+	}
+	return ids
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 

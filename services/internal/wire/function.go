@@ -2,7 +2,6 @@ package wire
 
 import (
 	functionv1 "github.com/stepwell/stepwell/proto/gen/stepwell/function/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 

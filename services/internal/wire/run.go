@@ -4,7 +4,6 @@ import (
 	"time"
 
 	runv1 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 

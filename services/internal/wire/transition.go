@@ -2,7 +2,6 @@ package wire
 
 import (
 	runv1 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 

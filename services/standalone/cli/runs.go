@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -173,12 +174,9 @@ func (s *screen) draw(lines []string, last bool) error {
 	if !s.terminal && !last {
 		return nil
 	}
-	text := ""
+	text := strings.Join(lines, "\n") + "\n"
 	if s.terminal && s.lines > 0 {
-		text = fmt.Sprintf("\x1b[%dA\x1b[J", s.lines) // up, and clear to the end
-	}
-	for _, line := range lines {
-		text += line + "\n"
+		text = fmt.Sprintf("\x1b[%dA\x1b[J", s.lines) + text // up, and clear to the end
 	}
 	s.lines = len(lines)
 	if _, err := io.WriteString(s.out, text); err != nil {

@@ -5,7 +5,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
-
 	"github.com/stepwell/stepwell/services/internal/rpc"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
-
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/state/store"

@@ -1,0 +1,3 @@
+module github.com/stepwell/stepwell/tools/gotally
+
+go 1.26.0
