@@ -73,6 +73,7 @@ type apiStep struct {
 // apiAttempt is one call to the app.
 type apiAttempt struct {
 	Step       stepwell.StepID `json:"step,omitempty"`
+	Name       string          `json:"name,omitempty"`
 	Number     int             `json:"number"`
 	Status     string          `json:"status"`
 	StartedAt  time.Time       `json:"started_at"`
@@ -201,7 +202,7 @@ func (s *Service) runHistory(w http.ResponseWriter, r *http.Request, environment
 	}
 	for _, attempt := range history.Attempts {
 		run.Attempts = append(run.Attempts, apiAttempt{
-			Step: attempt.Step, Number: attempt.Number, Status: attempt.Status.String(), StartedAt: attempt.StartedAt,
+			Step: attempt.Step, Name: attempt.StepName, Number: attempt.Number, Status: attempt.Status.String(), StartedAt: attempt.StartedAt,
 			EndedAt: attempt.EndedAt, NextAt: optionalTime(attempt.NextAt), HTTPStatus: attempt.HTTPStatus,
 			Error: attempt.Error,
 		})

@@ -202,7 +202,7 @@ func (s *scenario) history(t *testing.T, _ *datadriven.TestData) string {
 	for _, attempt := range history.Attempts {
 		fmt.Fprintf(&b, "attempt %d of %s", attempt.Number, s.short(string(attempt.Item)))
 		if attempt.Step != "" {
-			fmt.Fprintf(&b, " for %s", attempt.Step)
+			fmt.Fprintf(&b, " for %s %q", attempt.Step, attempt.StepName)
 		}
 		fmt.Fprintf(&b, ": %s", attempt.Status)
 		if len(attempt.Error) > 0 {

@@ -120,7 +120,7 @@ func (d *decision) record(op stepwell.Op, status stepwell.StepStatus, result ste
 	}
 	d.out.Records = append(d.out.Records, step)
 	if d.out.Attempt != nil {
-		d.out.Attempt.Step = op.Step
+		d.out.Attempt.Step, d.out.Attempt.StepName = op.Step, op.Name
 	}
 	if op.Step == d.Item.Step {
 		d.out.Discover = d.Item.Race
@@ -129,7 +129,7 @@ func (d *decision) record(op stepwell.Op, status stepwell.StepStatus, result ste
 
 // stepFailed tries the step again if that is allowed, else records its error, which the app's code may catch.
 func (d *decision) stepFailed(op stepwell.Op, final bool) {
-	d.out.Attempt.Step, d.out.Attempt.Error = op.Step, op.Failure
+	d.out.Attempt.Step, d.out.Attempt.StepName, d.out.Attempt.Error = op.Step, op.Name, op.Failure
 	if !final && d.mayRetry() {
 		d.retry()
 		return

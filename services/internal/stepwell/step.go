@@ -149,6 +149,8 @@ type Attempt struct {
 	Item ItemID
 	// Step is the step that the call ran and ended with, empty if it ran the function's body only.
 	Step StepID
+	// StepName is what the author called it.
+	StepName string
 	// Number counts from 0, as the app saw it.
 	Number    int
 	Status    AttemptStatus

@@ -34,7 +34,7 @@ func FromStep(m *runv1.Step) stepwell.Step {
 // Attempt is the message of an attempt.
 func Attempt(a stepwell.Attempt) *runv1.Attempt {
 	return &runv1.Attempt{
-		ItemId: string(a.Item), StepId: string(a.Step), Number: int32(a.Number),
+		ItemId: string(a.Item), StepId: string(a.Step), StepName: a.StepName, Number: int32(a.Number),
 		Status: enum[runv1.AttemptStatus](a.Status), StartTime: Time(a.StartedAt), EndTime: Time(a.EndedAt),
 		NextTime: Time(a.NextAt), HttpStatus: int32(a.HTTPStatus), Error: a.Error,
 	}
@@ -43,7 +43,8 @@ func Attempt(a stepwell.Attempt) *runv1.Attempt {
 // FromAttempt is the attempt of a message.
 func FromAttempt(m *runv1.Attempt) stepwell.Attempt {
 	return stepwell.Attempt{
-		Item: stepwell.ItemID(m.GetItemId()), Step: stepwell.StepID(m.GetStepId()), Number: int(m.GetNumber()),
+		Item: stepwell.ItemID(m.GetItemId()), Step: stepwell.StepID(m.GetStepId()), StepName: m.GetStepName(),
+		Number: int(m.GetNumber()),
 		Status: fromEnum[stepwell.AttemptStatus](m.GetStatus()), StartedAt: FromTime(m.GetStartTime()),
 		EndedAt: FromTime(m.GetEndTime()), NextAt: FromTime(m.GetNextTime()), HTTPStatus: int(m.GetHttpStatus()),
 		Error: m.GetError(),

@@ -128,6 +128,7 @@ type step struct {
 
 type attempt struct {
 	Step      string    `json:"step,omitempty"`
+	Name      string    `json:"name,omitempty"`
 	Number    int       `json:"number"`
 	Status    string    `json:"status"`
 	StartedAt time.Time `json:"started_at"`

@@ -84,10 +84,11 @@ func rowsOf(r run, now time.Time) []row {
 			rows = append(rows, stepRow(s, len(tries), r.ended(), now))
 		}
 	}
+	// What is left has not got further than failing.
 	for id, tries := range failed {
-		name := "function"
-		if id != "" {
-			name = "step " + id[:min(8, len(id))] // it has not got further than failing
+		name := tries[0].Name
+		if id == "" {
+			name = "function"
 		}
 		rows = append(rows, attemptRows(name, tries, false)...)
 	}

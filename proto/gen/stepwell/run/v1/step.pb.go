@@ -468,7 +468,9 @@ type Attempt struct {
 	// The answer's HTTP status; 0 if there was none.
 	HttpStatus int32 `protobuf:"varint,8,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
 	// The error, JSON; empty if it completed.
-	Error         []byte `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	Error []byte `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	// What its author called the step.
+	StepName      string `protobuf:"bytes,10,opt,name=step_name,json=stepName,proto3" json:"step_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +568,13 @@ func (x *Attempt) GetError() []byte {
 	return nil
 }
 
+func (x *Attempt) GetStepName() string {
+	if x != nil {
+		return x.StepName
+	}
+	return ""
+}
+
 var File_stepwell_run_v1_step_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_step_proto_rawDesc = "" +
@@ -586,7 +595,7 @@ const file_stepwell_run_v1_step_proto_rawDesc = "" +
 	"\bend_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
 	"\bdue_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12\x14\n" +
 	"\x05order\x18\n" +
-	" \x01(\x05R\x05order\"\xed\x02\n" +
+	" \x01(\x05R\x05order\"\x8a\x03\n" +
 	"\aAttempt\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x17\n" +
 	"\astep_id\x18\x02 \x01(\tR\x06stepId\x12\x16\n" +
@@ -598,7 +607,9 @@ const file_stepwell_run_v1_step_proto_rawDesc = "" +
 	"\tnext_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\x12\x1f\n" +
 	"\vhttp_status\x18\b \x01(\x05R\n" +
 	"httpStatus\x12\x14\n" +
-	"\x05error\x18\t \x01(\fR\x05error*\xca\x01\n" +
+	"\x05error\x18\t \x01(\fR\x05error\x12\x1b\n" +
+	"\tstep_name\x18\n" +
+	" \x01(\tR\bstepName*\xca\x01\n" +
 	"\bStepKind\x12\x19\n" +
 	"\x15STEP_KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTEP_KIND_RUN\x10\x01\x12\x13\n" +
