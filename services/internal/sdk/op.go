@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
@@ -127,7 +128,7 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 	var opts wireOpts
 	// Options of other operations may have other forms; they are not ours to judge.
 	_ = json.Unmarshal(o.Opts, &opts)
-	op.Race = opts.ParallelMode == "race"
+	op.Race = strings.EqualFold(opts.ParallelMode, "race") // JS writes it small, Go with a capital
 	var err error
 	switch o.Op {
 	case "None", "":
@@ -161,6 +162,9 @@ func (o *wireOp) sleepEnd(opts wireOpts, now time.Time) (time.Time, error) {
 	text := opts.Duration
 	if text == "" {
 		text = o.Name
+	}
+	if text == "" {
+		return now, nil // JS v3 drops what is below a second
 	}
 	due, err := parseDue(text, now)
 	if err != nil {

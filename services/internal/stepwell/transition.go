@@ -33,7 +33,8 @@ type Transition struct {
 	Opens []Opening
 	// Retry is the settled item's next attempt.
 	Retry *Item
-	// Discover asks for a discovery although other steps are open. Without it, one follows when nothing else is open.
+	// Discover asks for a discovery although other steps are open. Without it, one follows when nothing else is open, but
+	// for steps that take part in a race.
 	Discover bool
 	// RequestVersion is the protocol version the app answered with; it is kept once known. 0 if there was no answer.
 	RequestVersion int

@@ -30,8 +30,9 @@ type Applied struct {
 //     and the retry are opened, and the run is ended or has something open (I7).
 //
 // The next discovery: there is at most one open at a time, so parallel steps that end together go on once (I13). One is
-// opened when nothing else is open, or when the transition asks for it; if one is open already and may not have seen
-// what was recorded, another follows when it is settled.
+// opened when the run would wait for nothing else, or when the transition asks for it; if one is open already and may
+// not have seen what was recorded, another follows when it is settled. The end of a step does not wait for those that
+// take part in a race: their own ends will ask.
 func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Transition) (Applied, error) {
 	settled, err := admit(*run, t)
 	if err != nil {
@@ -183,6 +184,9 @@ func (a *application) openItem(item stepwell.Item) {
 func (a *application) discover(settled stepwell.Item, t stepwell.Transition) {
 	progress := &a.run.Progress
 	wanted := t.Discover || len(a.open) == 0
+	if settled.ID != "" && settled.Kind != stepwell.ItemDiscovery && !t.Keep && t.Retry == nil {
+		wanted = wanted || !slices.ContainsFunc(a.open, func(o stepwell.Item) bool { return !o.Race })
+	}
 	if settled.ID != "" && settled.Kind == stepwell.ItemDiscovery && !t.Keep && t.Retry == nil {
 		wanted = wanted || progress.Rediscover
 		progress.Rediscover = false

@@ -158,6 +158,19 @@ func testStepEndingDuringDiscoveryIsSeen(t *testing.T, f *fixture) {
 	require.Equal(t, 1, discoveries(f.mustCommit(settle(items[2], `3`))))
 }
 
+func testStepDoesNotWaitForARace(t *testing.T, f *fixture) {
+	run, item := f.newRun()
+	slow := opening(run, "slow")
+	slow.Item.Race = true
+	opened := f.mustCommit(stepwell.Transition{
+		Run: run.ID, Settles: item.ID, Opens: []stepwell.Opening{opening(run, "after"), slow},
+	})
+	discovery := f.mustCommit(settle(opened[0], `1`))
+	require.Equal(t, 1, discoveries(discovery), "the race's loser holds up nobody")
+	require.Empty(t, f.mustCommit(stepwell.Transition{Run: run.ID, Settles: discovery[0].ID}), "nor is it asked for again")
+	require.Equal(t, 1, discoveries(f.mustCommit(settle(opened[1], `2`))))
+}
+
 func testMatchOrTimeoutWins(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	timeout := stepwell.NewStepItem(run, stepwell.ItemTimeout, "w", epoch().Add(time.Hour))

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I12_ClaimFencesOlderLeases":            testClaimFencesOlderLeases,
 		"I13_ParallelStepsGoOnOnce":             testParallelStepsGoOnOnce,
 		"I13_StepEndingDuringDiscoveryIsSeen":   testStepEndingDuringDiscoveryIsSeen,
+		"I13_StepDoesNotWaitForARace":           testStepDoesNotWaitForARace,
 		"I15_MatchOrTimeoutWins":                testMatchOrTimeoutWins,
 		"RecordedStepKeepsWhatItWasOpenedWith":  testRecordedStepKeepsWhatItWasOpenedWith,
 		"I16_NothingAfterCancel":                testNothingAfterCancel,

@@ -1,0 +1,27 @@
+// Command go15 is the kitchen-sink app on v0.15.0 of the Go SDK. CHECKPOINTING=on switches on what is off by default.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/inngest/inngest/pkg/enums"
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/group"
+	"github.com/inngest/inngestgo/pkg/checkpoint"
+
+	"github.com/stepwell/stepwell/tools/e2e/apps/kitchensink"
+)
+
+func main() {
+	var options inngestgo.ClientOpts
+	if os.Getenv("CHECKPOINTING") == "on" {
+		options.Checkpoint = checkpoint.ConfigSafe
+	}
+	log.Fatal(kitchensink.Serve(kitchensink.SDK{Options: options, Race: race}))
+}
+
+func race(ctx context.Context, branches ...func(context.Context) (any, error)) group.Results {
+	return group.ParallelWithOpts(ctx, group.ParallelOpts{ParallelMode: enums.ParallelModeRace}, branches...)
+}

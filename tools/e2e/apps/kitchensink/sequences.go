@@ -1,0 +1,139 @@
+package kitchensink
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
+)
+
+func (a *app) sequences() {
+	a.define("hello", retriesDefault, func(_ context.Context, c call) (any, error) {
+		return data{"greeting": fmt.Sprintf("Hello %v", c.event.Data["name"])}, nil
+	})
+	a.define("nothing", retriesDefault, func(ctx context.Context, c call) (any, error) {
+		return step.Run(ctx, "a", func(context.Context) (any, error) {
+			c.ran("a")
+			return nil, nil
+		})
+	})
+	a.define("sequence", retriesDefault, sequence)
+	a.define("loop", retriesDefault, loop)
+	a.define("long", retriesDefault, long)
+	a.define("values", retriesDefault, values)
+	a.define("large", retriesDefault, large)
+	a.define("held", retriesDefault, a.held)
+	a.define("sender", retriesDefault, sender)
+}
+
+// number is a step that ran and returns a number.
+func number(ctx context.Context, c call, id string, value int) (int, error) {
+	return step.Run(ctx, id, func(context.Context) (int, error) {
+		c.ran(id)
+		return value, nil
+	})
+}
+
+func sequence(ctx context.Context, c call) (any, error) {
+	one, err := number(ctx, c, "a", 1)
+	if err != nil {
+		return nil, err
+	}
+	two, err := number(ctx, c, "b", one+1)
+	if err != nil {
+		return nil, err
+	}
+	three, err := number(ctx, c, "c", two+1)
+	return data{"a": one, "b": two, "c": three}, err
+}
+
+func loop(ctx context.Context, c call) (any, error) {
+	var squares []int
+	for i := range 5 {
+		square, err := number(ctx, c, "square", i*i)
+		if err != nil {
+			return nil, err
+		}
+		squares = append(squares, square)
+	}
+	return data{"squares": squares}, nil
+}
+
+func long(ctx context.Context, c call) (any, error) {
+	sum := 0
+	for i := range 200 {
+		value, err := step.Run(ctx, fmt.Sprintf("step-%d", i), func(context.Context) (int, error) {
+			c.ran("step")
+			return i, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		sum += value
+	}
+	return data{"sum": sum}, nil
+}
+
+func values(ctx context.Context, c call) (any, error) {
+	list, _ := c.event.Data["values"].([]any)
+	results := make([]any, len(list))
+	for i, value := range list {
+		result, err := step.Run(ctx, fmt.Sprintf("value-%d", i), func(context.Context) (any, error) {
+			c.ran("value")
+			return value, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		results[i] = result
+	}
+	step.Sleep(ctx, "nap", time.Second) // ends the call, so that every value comes back from the server
+	return data{"values": results}, nil
+}
+
+func large(ctx context.Context, c call) (any, error) {
+	bytes, _ := c.event.Data["bytes"].(float64)
+	text, err := step.Run(ctx, "make", func(context.Context) (string, error) {
+		c.ran("make")
+		return strings.Repeat("0123456789abcdef", int(bytes)/16), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return step.Run(ctx, "hash", func(context.Context) (any, error) {
+		c.ran("hash")
+		sum := sha256.Sum256([]byte(text))
+		return data{"bytes": len(text), "sha256": hex.EncodeToString(sum[:])}, nil
+	})
+}
+
+func (a *app) held(ctx context.Context, c call) (any, error) {
+	first, err := number(ctx, c, "first", 1)
+	if err != nil {
+		return nil, err
+	}
+	held, err := step.Run(ctx, "held", func(context.Context) (int, error) {
+		c.ran("held")
+		a.gates.pass(c.gate())
+		return first + 1, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	last, err := number(ctx, c, "last", held+1)
+	return data{"last": last}, err
+}
+
+func sender(ctx context.Context, _ call) (any, error) {
+	var events []inngestgo.GenericEvent[data]
+	for n := range 3 {
+		events = append(events, inngestgo.GenericEvent[data]{Name: "e2e/echo", Data: data{"n": n + 1}})
+	}
+	ids, err := step.SendMany(ctx, "send", events)
+	return data{"ids": ids}, err
+}

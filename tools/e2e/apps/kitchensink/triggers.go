@@ -1,0 +1,20 @@
+package kitchensink
+
+import (
+	"context"
+
+	"github.com/inngest/inngestgo"
+)
+
+func (a *app) triggers() {
+	name := func(_ context.Context, c call) (any, error) { return data{"name": c.event.Name}, nil }
+	a.define("echo", retriesDefault, func(_ context.Context, c call) (any, error) {
+		return data{"name": c.event.Name, "id": c.event.ID, "data": c.event.Data}, nil
+	})
+	a.defineOn("either", retriesDefault, eventTriggers("e2e/either.one", "e2e/either.two"), name)
+	a.defineOn("overlapping", retriesDefault, eventTriggers("e2e/overlapping.one", "e2e/overlapping.*"), name)
+	a.defineOn("wildcard", retriesDefault, eventTriggers("e2e.wild/*"), name)
+	a.defineOn("conditional", retriesDefault,
+		inngestgo.MultipleTriggers{inngestgo.EventTrigger("e2e/order", inngestgo.StrPtr("event.data.amount > 100"))},
+		func(_ context.Context, c call) (any, error) { return data{"amount": c.event.Data["amount"]}, nil })
+}

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
+	"github.com/stepwell/stepwell/tools/e2e/target"
+)
+
+// scenario is a story that holds with every app on every kind of server.
+type scenario struct {
+	name string
+	play func(s *scene)
+	// needs is what the SDK must be able to do; optional.
+	needs sdkapp.Ability
+	// alone gives the scenario a server of its own, because it starts and kills its app itself.
+	alone bool
+	// urls is, for a scenario that is alone, whether the server is told where the app will be.
+	urls bool
+}
+
+func scenarios() []scenario {
+	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts())
+}
+
+// TestScenarios plays every scenario with every app on every kind of server.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	for _, kind := range target.Kinds() {
+		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, app := range sdkapp.Apps(appsFolder, builtFolder) {
+				t.Run(app.Name, func(t *testing.T) {
+					t.Parallel()
+					playAll(t, kind, app)
+				})
+			}
+		})
+	}
+}
+
+// playAll plays every scenario with one app: those that are alone with servers of their own, the others on one.
+func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
+	t.Helper()
+	require.NoError(t, app.Install(t.Context(), os.Stderr))
+	together := newRig(t, kind, app, true)
+	prologue := &scene{T: t, rig: together}
+	prologue.startApp("")
+	prologue.awaitFunction("hello")
+	for _, sc := range scenarios() {
+		r := result{Target: kind.Name, App: app.Name, SDK: app.SDK, Scenario: sc.name}
+		if reason, lacks := app.Lacks[sc.needs]; lacks {
+			r.Outcome, r.Reason = notApplicable, reason
+			results.add(r)
+			t.Logf("%s: not applicable: %s", sc.name, reason)
+			continue
+		}
+		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
+			results.watch(t, r)
+			stage := together
+			if sc.alone {
+				stage = newRig(t, kind, app, sc.urls)
+			}
+			sc.play(newScene(t, stage))
+		})
+	}
+}

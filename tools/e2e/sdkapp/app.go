@@ -1,0 +1,78 @@
+// Package sdkapp is the apps under test: how they are installed, started, asked and steered. The programs themselves are in
+// the folder apps.
+//
+// It must not know the server or the scenarios.
+package sdkapp
+
+// App is a program under test, in one of the modes of its SDK.
+type App struct {
+	Name string
+	// ID is the app's ID in the SDK, with which the server's names of functions begin.
+	ID string
+	// SDK is the SDK as the server names it.
+	SDK string
+	// Checkpointing is whether the SDK reports steps as it goes on, instead of ending a call with each.
+	Checkpointing bool
+	// Lacks are the abilities that the SDK does not have, and why.
+	Lacks map[Ability]string
+
+	env     []string
+	program program
+}
+
+// Ability is what some SDKs cannot do.
+type Ability string
+
+const (
+	// Race is to go on with the first of several steps.
+	Race Ability = "race"
+	// Branches is that a parallel branch goes on while another one still runs.
+	Branches Ability = "branches"
+	// OwnAttempts is that every step sees attempt numbers of its own.
+	OwnAttempts Ability = "own attempts"
+	// ErrorNames is that the name and stack of the user's error reach the server.
+	ErrorNames Ability = "error names"
+)
+
+// Apps are the apps under test. folder is where the programs are, built is where compiled ones go.
+func Apps(folder, built string) []App {
+	const (
+		noRace       = "group.Parallel returns when all of its functions have; the SDK offers nothing else"
+		noBranches   = "group has no mode before v0.13.1: the next steps are found when all branches have come as far"
+		noErrorNames = "the SDK sends an error's text only"
+		sameAttempt  = "after a retry the SDK goes on with the next steps in the same call, which has one attempt number"
+	)
+	js4 := &nodeProgram{folder: folder + "/js4", file: "main.mjs"}
+	js3 := &nodeProgram{folder: folder + "/js3", file: "main.mjs"}
+	go15 := &goProgram{folder: folder + "/go15", built: built}
+	go13 := &goProgram{folder: folder + "/go13", built: built}
+	apps := []App{
+		{Name: "js4", SDK: "js:v4.24.0", Checkpointing: true, program: js4},
+		{Name: "js4-no-checkpointing", SDK: "js:v4.24.0", env: []string{"CHECKPOINTING=off"}, program: js4},
+		{Name: "js3", SDK: "js:v3.54.2", program: js3},
+		{
+			Name: "go15", SDK: "go:v0.15.0", program: go15,
+			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames},
+		},
+		{
+			Name: "go15-checkpointing", SDK: "go:v0.15.0", Checkpointing: true, env: []string{"CHECKPOINTING=on"}, program: go15,
+			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, OwnAttempts: sameAttempt},
+		},
+		{
+			Name: "go13", SDK: "go:v0.13.0", program: go13,
+			Lacks: map[Ability]string{Race: noRace, Branches: noBranches, ErrorNames: noErrorNames},
+		},
+	}
+	for i := range apps {
+		apps[i].ID = "kitchen-sink"
+	}
+	return apps
+}
+
+// QuickStart is the example with which the JavaScript SDK introduces itself.
+func QuickStart(folder string) App {
+	return App{
+		Name: "js4-quick-start", ID: "my-app", SDK: "js:v4.24.0", Checkpointing: true,
+		program: &nodeProgram{folder: folder + "/js4", file: "quickstart.mjs"},
+	}
+}

@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/tools/e2e/target"
+)
+
+func sequences() []scenario {
+	return []scenario{
+		{name: "hello", play: hello},
+		{name: "nothing returned", play: nothing},
+		{name: "sequential steps", play: sequentialSteps},
+		{name: "step id in a loop", play: loop},
+		{name: "200 steps", play: long},
+		{name: "step results keep their shape", play: values},
+		{name: "3 MB step output", play: large},
+		{name: "run output by API", play: runOutput},
+		{name: "step sends events", play: sendingStep},
+	}
+}
+
+func hello(s *scene) {
+	run := s.start("e2e/hello", map[string]any{"name": "Ada"})
+	require.JSONEq(s, `{"greeting":"Hello Ada"}`, s.output(run))
+	require.Len(s, s.executions(run), 1, "the function's body is executed once")
+}
+
+func nothing(s *scene) {
+	run := s.start("e2e/nothing", nil)
+	require.Contains(s, []string{"", "null"}, s.output(run))
+	require.Equal(s, map[string]int{"a": 1}, s.executions(run).Counts())
+}
+
+func sequentialSteps(s *scene) {
+	run := s.start("e2e/sequence", nil)
+	require.JSONEq(s, `{"a":1,"b":2,"c":3}`, s.output(run))
+	executions := s.executions(run)
+	require.Equal(s, map[string]int{"a": 1, "b": 1, "c": 1}, executions.Counts())
+	calls := 4 // one for each step, and one that returns
+	if s.app.Checkpointing {
+		calls = 1
+	}
+	require.Len(s, executions.Of("function"), calls)
+	var order []string
+	for _, execution := range executions {
+		if execution.Body != "function" {
+			order = append(order, execution.Body)
+		}
+		require.Zero(s, execution.Attempt)
+	}
+	require.Equal(s, []string{"a", "b", "c"}, order)
+}
+
+func loop(s *scene) {
+	run := s.start("e2e/loop", nil)
+	require.JSONEq(s, `{"squares":[0,1,4,9,16]}`, s.output(run))
+	require.Equal(s, map[string]int{"square": 5}, s.executions(run).Counts())
+}
+
+func long(s *scene) {
+	run := s.start("e2e/long", nil)
+	require.JSONEq(s, `{"sum":19900}`, s.output(run))
+	require.Equal(s, map[string]int{"step": 200}, s.executions(run).Counts())
+}
+
+// values: what a step returns comes back as it was when the function is called again. Some look like the protocol's own
+// objects.
+func values(s *scene) {
+	list := `[null,true,0,-1.5,1e21,"","\u0000ü😀</script>",[],{},[[null]],{"data":1},{"error":{"name":"a","message":"b"}},
+		{"data":null,"error":null},{"type":"data","input":[1]},{"a":{"b":[{"c":null}]}}]`
+	run := s.start("e2e/values", map[string]any{"values": json.RawMessage(list)})
+	require.JSONEq(s, `{"values":`+list+`}`, s.output(run))
+	require.Equal(s, map[string]int{"value": 15}, s.executions(run).Counts())
+}
+
+func large(s *scene) {
+	const digits, size = "0123456789abcdef", 3 << 20
+	run := s.start("e2e/large", map[string]any{"bytes": size})
+	type hash struct {
+		Bytes  int    `json:"bytes"`
+		SHA256 string `json:"sha256"`
+	}
+	sum := sha256.Sum256([]byte(strings.Repeat(digits, size/len(digits))))
+	require.Equal(s, hash{Bytes: size, SHA256: hex.EncodeToString(sum[:])}, decode[hash](s, s.output(run)))
+	require.Equal(s, map[string]int{"make": 1, "hash": 1}, s.executions(run).Counts())
+}
+
+// runOutput: what a function returns is served for a run that is known by its ID alone, and listed with its event.
+// With checkpointing the output comes as an operation among others, without it as the answer to a call.
+func runOutput(s *scene) {
+	event := s.send(target.Event{Name: "e2e/sequence"})[0]
+	run := s.runOf(event)
+	s.output(run)
+	byID, err := s.server.Run(s.Context(), run)
+	require.NoError(s, err)
+	require.JSONEq(s, `{"a":1,"b":2,"c":3}`, string(byID.Output))
+	byEvent, err := s.server.EventRuns(s.Context(), event)
+	require.NoError(s, err)
+	require.Equal(s, []target.Run{byID}, byEvent)
+	s.awaitStep(run, "c", "Completed")
+}
+
+func sendingStep(s *scene) {
+	run := s.start("e2e/sender", nil)
+	sent := decode[struct{ IDs []string }](s, s.output(run))
+	require.Len(s, sent.IDs, 3)
+	for i, id := range sent.IDs {
+		echoed := decode[struct{ Data map[string]any }](s, s.output(s.runOf(id)))
+		require.EqualValues(s, i+1, echoed.Data["n"])
+	}
+}

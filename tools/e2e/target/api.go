@@ -1,0 +1,158 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Event is an event to publish.
+type Event struct {
+	Name string         `json:"name"`
+	Data map[string]any `json:"data"`
+	// ID is what copies of an event have in common; optional.
+	ID string `json:"id,omitempty"`
+	// TS is when the event happened, in Unix milliseconds; optional.
+	TS int64 `json:"ts,omitempty"`
+}
+
+// Run is a run as GET /v1/runs/{id} shows it.
+type Run struct {
+	ID     string          `json:"run_id"`
+	Status string          `json:"status"`
+	Output json.RawMessage `json:"output"`
+}
+
+// The statuses of a run that tests wait for.
+const (
+	Running   = "Running"
+	Completed = "Completed"
+	Failed    = "Failed"
+)
+
+// Failure is why a run failed.
+type Failure struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+	Stack   string `json:"stack"`
+}
+
+// Failure is why the run failed.
+func (r Run) Failure() (Failure, error) {
+	var output struct {
+		Error Failure `json:"error"`
+	}
+	err := json.Unmarshal(r.Output, &output)
+	return output.Error, err
+}
+
+// History is a run with its steps and attempts, as GET /api/v1/runs/{id} shows it.
+type History struct {
+	Status    string    `json:"status"`
+	CreatedAt time.Time `json:"created_at"`
+	Steps     []Step    `json:"steps"`
+	Attempts  []Attempt `json:"attempts"`
+}
+
+// Step is a step of a run.
+type Step struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Status string `json:"status"`
+}
+
+// Attempt is a call to the app.
+type Attempt struct {
+	Number int    `json:"number"`
+	Status string `json:"status"`
+}
+
+// Function is a function that the server knows.
+type Function struct {
+	ID  string `json:"id"`
+	SDK string `json:"sdk"`
+	URL string `json:"url"`
+}
+
+// Publish publishes events and returns the ID that the server gave to each.
+func (s *Server) Publish(ctx context.Context, events ...Event) ([]string, error) {
+	body, err := json.Marshal(events)
+	if err != nil {
+		return nil, fmt.Errorf("encode events: %w", err)
+	}
+	var answer struct {
+		IDs []string `json:"ids"`
+	}
+	err = s.do(ctx, http.MethodPost, "/e/"+s.EventKey, body, &answer)
+	return answer.IDs, err
+}
+
+// EventRuns are the runs that an event started.
+func (s *Server) EventRuns(ctx context.Context, event string) ([]Run, error) {
+	var runs []Run
+	return runs, s.get(ctx, "/v1/events/"+event+"/runs", &runs)
+}
+
+// Run is the run of that ID.
+func (s *Server) Run(ctx context.Context, id string) (Run, error) {
+	var run Run
+	return run, s.get(ctx, "/v1/runs/"+id, &run)
+}
+
+// History is all that the server tells about a run.
+func (s *Server) History(ctx context.Context, id string) (History, error) {
+	var history History
+	return history, s.get(ctx, "/api/v1/runs/"+id, &history)
+}
+
+// HistoryJSON is the history as the server writes it, for people.
+func (s *Server) HistoryJSON(ctx context.Context, id string) (string, error) {
+	var history json.RawMessage
+	if err := s.get(ctx, "/api/v1/runs/"+id, &history); err != nil {
+		return "", err
+	}
+	var indented bytes.Buffer
+	err := json.Indent(&indented, history, "", "  ")
+	return indented.String(), err
+}
+
+// Functions are the functions that the server knows.
+func (s *Server) Functions(ctx context.Context) ([]Function, error) {
+	var functions []Function
+	return functions, s.get(ctx, "/api/v1/functions", &functions)
+}
+
+func (s *Server) get(ctx context.Context, path string, data any) error {
+	answer := struct {
+		Data any `json:"data"`
+	}{data}
+	return s.do(ctx, http.MethodGet, path, nil, &answer)
+}
+
+func (s *Server) do(ctx context.Context, method, path string, body []byte, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("make request: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client().Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, text)
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("read the answer to %s %s: %w: %s", method, path, err, text)
+	}
+	return nil
+}
