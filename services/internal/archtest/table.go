@@ -24,6 +24,7 @@ const (
 	goleak     = "go.uber.org/goleak"
 	goose      = "github.com/pressly/goose"
 	grpc       = "google.golang.org/grpc"
+	jcs        = "github.com/gowebpki/jcs"
 	koanf      = "github.com/knadh/koanf"
 	otel       = "go.opentelemetry.io"
 	pflag      = "github.com/spf13/pflag"
@@ -37,6 +38,7 @@ const (
 	uuid       = "github.com/google/uuid"
 	xsync      = "golang.org/x/sync"
 	xterm      = "golang.org/x/term"
+	yaml       = "go.yaml.in/yaml"
 )
 
 // table says who may import whom. What is not in it is not allowed, and neither is a package that has no line here.
@@ -81,8 +83,8 @@ func nouns() []rule {
 		pkg: "internal/expr", ours: []string{"internal/stepwell"}, third: []string{cel},
 		why: "expressions over events are CEL",
 	}, {
-		pkg: "internal/sdk", ours: []string{"internal/stepwell"},
-		why: "the wire protocol of the SDKs is JSON over net/http",
+		pkg: "internal/sdk", ours: []string{"internal/stepwell"}, third: []string{jcs},
+		why: "the wire protocol of the SDKs is JSON over net/http; its tests compare with the Go SDK's canonical JSON",
 	}, {
 		pkg:   "internal/wire",
 		ours:  []string{"internal/stepwell", "proto/gen/stepwell/*/v1"},
@@ -96,8 +98,11 @@ func infrastructure() []rule {
 		pkg: "internal/rpc", ours: []string{"internal/stepwell"}, third: []string{grpc, otel, rpcStatus},
 		why: "sets up gRPC and maps the domain's errors to status codes",
 	}, {
-		pkg: "internal/config", third: []string{koanf, pflag},
+		pkg: "internal/config", third: []string{koanf, pflag, yaml},
 		why: "loads any struct, so it knows none of ours",
+	}, {
+		pkg: "internal/coalesce",
+		why: "merges calls of anything into batches",
 	}, {
 		pkg: "internal/httpserver",
 		why: "bounds on net/http, whatever the routes",
@@ -108,11 +113,11 @@ func infrastructure() []rule {
 		pkg: "internal/process", third: []string{xsync},
 		why: "runs and stops anything that has a Run method",
 	}, {
-		pkg: "internal/pgtest", third: []string{goose, pgx},
-		why: "a fresh Postgres schema for one test",
+		pkg: "internal/pgtest", third: []string{pgx, testify},
+		why: "a real Postgres for tests, and a fresh database for each",
 	}, {
-		pkg: "internal/redistest", third: []string{redis},
-		why: "a fresh Redis key prefix for one test",
+		pkg: "internal/redistest", third: []string{redis, testify},
+		why: "a real Redis for tests, and fresh keys for each",
 	}, {
 		pkg: "internal/archtest",
 		why: "reads source, runs none of it",
@@ -134,7 +139,7 @@ func contracts() []rule {
 	}, {
 		pkg:   "state/store/storetest",
 		ours:  []string{"internal/stepwell", "state/store"},
-		third: []string{rapid, testify, ulid, uuid},
+		third: []string{cmp, rapid, testify, ulid, uuid},
 		why:   "the suite of the store's drivers",
 	}}
 }
@@ -145,7 +150,7 @@ func drivers() []rule {
 		why: "written to be read: standard library only",
 	}, {
 		pkg:   "internal/queue/redisqueue",
-		ours:  []string{"internal/stepwell", "internal/queue"},
+		ours:  []string{"internal/stepwell", "internal/coalesce", "internal/queue"},
 		third: []string{redis},
 		tests: []string{"internal/redistest"},
 		why:   "the only package that talks to Redis",
@@ -153,12 +158,15 @@ func drivers() []rule {
 		pkg: "state/store/memstore", ours: []string{"internal/stepwell", "state/store"},
 		why: "written to be read: standard library only",
 	}, {
+		pkg: "state/store/batchstore", ours: []string{"internal/stepwell", "internal/coalesce", "state/store"},
+		why: "merges calls to any store",
+	}, {
 		pkg: "state/store/pgstore/internal/pgsql", third: []string{pgx},
 		why: "what sqlc writes",
 	}, {
 		pkg:   "state/store/pgstore",
 		ours:  []string{"internal/stepwell", "state/store", "state/store/pgstore/internal/pgsql"},
-		third: []string{goose, pgx},
+		third: []string{goose, pgx, ulid, uuid},
 		tests: []string{"internal/pgtest"},
 		why:   "the only package that talks to Postgres",
 	}}

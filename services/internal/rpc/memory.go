@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 )
 
@@ -37,14 +38,17 @@ func (m *Memory) listener(name string) *bufconn.Listener {
 	return l
 }
 
-// Listen implements Network.
-func (m *Memory) Listen(name string) (net.Listener, error) { return m.listener(name), nil }
+// Listen implements Network. There is no other replica that connections could go to, so they never grow old.
+func (m *Memory) Listen(name string) (Listener, error) {
+	return Listener{Listener: m.listener(name), drainFor: DrainDefault}, nil
+}
 
 // Dial implements Network.
 func (m *Memory) Dial(name string) (*grpc.ClientConn, error) {
-	options := append(dialOptions(), grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return m.listener(name).DialContext(ctx)
-	}))
+	options := append(dialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return m.listener(name).DialContext(ctx)
+		}))
 	conn, err := grpc.NewClient("passthrough:///"+name, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s in memory: %w", name, err)

@@ -11,14 +11,13 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 )
@@ -28,39 +27,41 @@ const (
 	messageBytesMax = 72 << 20
 	// DeadlineDefault bounds a call whose context has no deadline.
 	DeadlineDefault = 30 * time.Second
-	// connectionAgeMax is how long a connection lives, so that new replicas get work.
-	connectionAgeMax = 5 * time.Minute
-	// drainMax bounds how long a stopping server waits for calls that are under way.
-	drainMax = 10 * time.Second
+	// DrainDefault is how long a stopping server usually waits for calls that are under way.
+	DrainDefault = 10 * time.Second
 )
 
 // Network connects services by name.
 type Network interface {
 	// Listen returns the listener on which the service called name is to serve.
-	Listen(name string) (net.Listener, error)
+	Listen(name string) (Listener, error)
 	// Dial returns a connection to the service called name, which need not be up yet. The caller closes it.
 	Dial(name string) (*grpc.ClientConn, error)
 }
 
+// Listener is where a server serves, and how it treats connections from there.
+type Listener struct {
+	net.Listener
+	options []grpc.ServerOption
+	// drainFor bounds how long a stopping server waits for calls that are under way.
+	drainFor time.Duration
+}
+
 // Server is a gRPC server with its health service.
 type Server struct {
-	listener net.Listener
+	listener Listener
 	server   *grpc.Server
 	health   *health.Server
 }
 
 // NewServer returns a server that serves on the listener once it runs; register calls the services' Register on it.
-func NewServer(listener net.Listener, log *slog.Logger, register ...func(grpc.ServiceRegistrar)) *Server {
-	s := &Server{
-		listener: listener,
-		health:   health.NewServer(),
-		server: grpc.NewServer(
-			grpc.MaxRecvMsgSize(messageBytesMax),
-			grpc.MaxSendMsgSize(messageBytesMax),
-			grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionAgeMax}),
-			grpc.UnaryInterceptor(serveUnary(log)),
-		),
-	}
+func NewServer(listener Listener, log *slog.Logger, register ...func(grpc.ServiceRegistrar)) *Server {
+	options := append(slices.Clone(listener.options),
+		grpc.MaxRecvMsgSize(messageBytesMax),
+		grpc.MaxSendMsgSize(messageBytesMax),
+		grpc.UnaryInterceptor(serveUnary(log)),
+	)
+	s := &Server{listener: listener, health: health.NewServer(), server: grpc.NewServer(options...)}
 	healthv1.RegisterHealthServer(s.server, s.health)
 	for _, r := range register {
 		r(s.server)
@@ -71,14 +72,14 @@ func NewServer(listener net.Listener, log *slog.Logger, register ...func(grpc.Se
 // Run serves until the context ends, then lets calls that are under way finish, for a while.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.server.Serve(s.listener) }() // awaited below
+	go func() { served <- s.server.Serve(s.listener.Listener) }() // awaited below
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve gRPC: %w", err)
 	case <-ctx.Done():
 	}
 	s.health.Shutdown()
-	forced := time.AfterFunc(drainMax, s.server.Stop)
+	forced := time.AfterFunc(s.listener.drainFor, s.server.Stop)
 	defer forced.Stop()
 	s.server.GracefulStop()
 	return <-served
@@ -105,12 +106,11 @@ func serveUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
 // dialOptions are the same for every network.
 func dialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(messageBytesMax), grpc.MaxCallSendMsgSize(messageBytesMax),
 		),
-		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
 		grpc.WithUnaryInterceptor(callUnary),
+		grpc.WithIdleTimeout(0), // connections wait for calls, not calls for connections
 	}
 }
 

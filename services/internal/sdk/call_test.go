@@ -32,15 +32,19 @@ func newCall() sdk.Call {
 	item := stepwell.NewStepItem(run, stepwell.ItemStep, "ccc", now())
 	run.Progress.Open = []stepwell.Item{item}
 	return sdk.Call{Item: item, Generation: 3, State: stepwell.RunState{
-		Run:      run,
-		Function: stepwell.Function{ID: run.Function, Slug: "shop-charge", Retries: 4, URL: serveURL + "?fnId=shop-charge&stepId=step"},
+		Run: run,
+		Function: stepwell.Function{
+			ID: run.Function, Slug: "shop-charge", Retries: 4, URL: serveURL + "?fnId=shop-charge&stepId=step",
+		},
 		Events: []stepwell.Event{{
 			ID: stepwell.EventID{ULID: ulid.MustParse(eventText)}, Name: "order/paid", Time: time.UnixMilli(1754000000000),
 			Data: json.RawMessage(`{"n": 12345678901234567890.10}`), User: json.RawMessage(`{}`),
 		}},
 		Steps: []stepwell.Step{
 			{ID: "bbb", Result: stepwell.Result{Kind: stepwell.ResultData, JSON: json.RawMessage(`{"<b>": 1e400}`)}},
-			{ID: "aaa", Result: stepwell.Result{Kind: stepwell.ResultError, JSON: json.RawMessage(`{"name":"E","message":"m","data":null}`)}},
+			{ID: "aaa", Result: stepwell.Result{
+				Kind: stepwell.ResultError, JSON: json.RawMessage(`{"name":"E","message":"m","data":null}`),
+			}},
 			{ID: "zzz", Result: stepwell.Result{Kind: stepwell.ResultBare, JSON: json.RawMessage(`null`)}},
 		},
 	}}

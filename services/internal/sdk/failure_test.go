@@ -22,8 +22,11 @@ func TestErrorsAreMadeReadableForEverySDK(t *testing.T) {
 			`{"code":"unknown","message":"m","name":"ValueError","stack":"Traceback"}`,
 			`{"code":"unknown","message":"m","name":"ValueError","stack":"Traceback","data":null}`,
 		},
-		"Go":            {`{"message":"m"}`, `{"name":"Error","message":"m","data":null}`},
-		"step is gone":  {`{"error":"Could not find step a","foundSteps":[]}`, `{"name":"Error","message":"Could not find step a","error":"Could not find step a","foundSteps":[],"data":null}`},
+		"Go": {`{"message":"m"}`, `{"name":"Error","message":"m","data":null}`},
+		"step is gone": {
+			`{"error":"no step a","foundSteps":[]}`,
+			`{"name":"Error","message":"no step a","error":"no step a","foundSteps":[],"data":null}`,
+		},
 		"with data":     {`{"name":"E","message":"m","data":{"a":1}}`, `{"name":"E","message":"m","data":{"a":1}}`},
 		"no name":       {`{"message":"m","data":1}`, `{"name":"Error","message":"m","data":1}`},
 		"odd name":      {`{"name":7,"message":"m","data":1}`, `{"name":"Error","message":"m","data":1}`},

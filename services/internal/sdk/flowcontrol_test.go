@@ -37,6 +37,12 @@ func TestFlowControlIsRead(t *testing.T) {
 				Concurrency: []stepwell.Concurrency{{Limit: 1, Key: "event.data.a", Runs: true}, {Limit: 3}, {Limit: 4}},
 			},
 		},
+		"concurrency of runs only": {`"concurrency":{"fn":[{"limit":1,"scope":"fn"}]}`, stepwell.FlowControl{
+			Concurrency: []stepwell.Concurrency{{Limit: 1, Runs: true}},
+		}},
+		"concurrency of steps only": {`"concurrency":{"step":[{"limit":3}]}`, stepwell.FlowControl{
+			Concurrency: []stepwell.Concurrency{{Limit: 3}},
+		}},
 		"no concurrency": {`"concurrency":[]`, stepwell.FlowControl{}},
 		"throttle": {`"throttle":{"limit":2,"period":"1m","key":"k","burst":3}`, stepwell.FlowControl{
 			Throttle: &stepwell.Throttle{Limit: 2, Period: time.Minute, Key: "k", Burst: 3},
@@ -46,6 +52,9 @@ func TestFlowControlIsRead(t *testing.T) {
 		}},
 		"rate limit": {`"rateLimit":{"limit":1,"period":"24h","key":"k"}`, stepwell.FlowControl{
 			RateLimit: &stepwell.RateLimit{Limit: 1, Period: day, Key: "k"},
+		}},
+		"shortest rate limit": {`"rateLimit":{"limit":1,"period":"1ns"}`, stepwell.FlowControl{
+			RateLimit: &stepwell.RateLimit{Limit: 1, Period: 1},
 		}},
 		"debounce": {`"debounce":{"period":"7d","key":"k","timeout":"8d"}`, stepwell.FlowControl{
 			Debounce: &stepwell.Debounce{Period: 7 * day, Key: "k", Timeout: 8 * day},
@@ -130,6 +139,18 @@ func TestFlowControlBeyondItsBoundsIsRefused(t *testing.T) {
 			requireProblem(t, members, problem)
 		})
 	}
+}
+
+func TestBoundsThemselvesAreFine(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("e", stepwell.TriggerBytesMax)
+	five := strings.TrimSuffix(strings.Repeat(`{"event":"`+long+`"},`, stepwell.CancelOnMax), ",")
+	function := parsed(t, `"cancel":[`+five+`],"triggers":[{"event":"`+long+`"},{"cron":"`+long+`"}],
+		"throttle":{"limit":0,"burst":0,"period":"1s"}`)
+	require.Len(t, function.FlowControl.CancelOn, 5)
+	require.Equal(t, long, function.FlowControl.CancelOn[4].Event)
+	require.Equal(t, []stepwell.Trigger{{Event: long}, {Cron: long}}, function.Triggers)
+	require.Equal(t, &stepwell.Throttle{Limit: 1, Period: time.Second}, function.FlowControl.Throttle)
 }
 
 func TestBatchesGoAlone(t *testing.T) {

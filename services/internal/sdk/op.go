@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -120,7 +121,10 @@ func (o *wireOp) name() string {
 }
 
 func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
-	op := stepwell.Op{Opcode: o.Op, Step: stepwell.StepID(o.ID), Name: o.name()}
+	op := stepwell.Op{Opcode: o.Op, Step: stepwell.StepID(o.ID), Name: printable(o.name())}
+	if printable(o.ID) != o.ID {
+		return op, stepwell.Invalidf("its id holds control characters")
+	}
 	if o.Timing != nil && o.Timing.StartUnixNano > 0 {
 		op.StartedAt = time.Unix(0, o.Timing.StartUnixNano).UTC()
 		op.EndedAt = op.StartedAt.Add(time.Duration(max(0, o.Timing.DurationNano)))
@@ -155,6 +159,16 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 		return op, stepwell.Invalidf("it has no id")
 	}
 	return op, err
+}
+
+// printable is the text without control characters, which no store need keep.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // sleepEnd is when the sleep ends: Go says a duration in its options, others a duration or date as the name.

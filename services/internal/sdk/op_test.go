@@ -33,11 +33,13 @@ func TestOperationsOfEverySDK(t *testing.T) {
 		want stepwell.Op
 	}{
 		"JS step": {
-			`{"op":"StepRun","id":"` + charge + `","name":"charge","displayName":"Charge card","opts":{"type":"step.run","input":[1,2]},
-			"data":{"ok": 1.0},"error":null,"userland":{"id":"charge","index":1},"timing":{"a":1754000000000000000,"b":12000000},
+			`{"op":"StepRun","id":"` + charge + `","name":"charge","displayName":"Charge card",
+			"opts":{"type":"step.run","input":[1,2]},"data":{"ok": 1.0},"error":null,"userland":{"id":"charge","index":1},
+			"timing":{"a":1754000000000000000,"b":12000000},
 			"metadata":[{"kind":"userland.x","scope":"step","op":"set","values":{}}]}`,
 			stepwell.Op{
-				Code: stepwell.OpStepRun, Opcode: "StepRun", Step: charge, Name: "Charge card", Data: json.RawMessage(`{"ok": 1.0}`),
+				Code: stepwell.OpStepRun, Opcode: "StepRun", Step: charge, Name: "Charge card",
+				Data:      json.RawMessage(`{"ok": 1.0}`),
 				StartedAt: time.UnixMilli(1754000000000).UTC(), EndedAt: time.UnixMilli(1754000000012).UTC(),
 			},
 		},
@@ -59,7 +61,8 @@ func TestOperationsOfEverySDK(t *testing.T) {
 			stepwell.Op{Code: stepwell.OpSleep, Opcode: "Sleep", Step: "a", Name: "nap", DueAt: now().Add(7 * day)},
 		},
 		"Python sleep": {
-			`{"op":"Sleep","id":"a","name":"2026-01-03T00:00:00.500Z","displayName":"nap","opts":null,"userland":{"id":"nap","index":null}}`,
+			`{"op":"Sleep","id":"a","name":"2026-01-03T00:00:00.500Z","displayName":"nap","opts":null,
+			"userland":{"id":"nap","index":null}}`,
 			stepwell.Op{
 				Code: stepwell.OpSleep, Opcode: "Sleep", Step: "a", Name: "nap",
 				DueAt: time.Date(2026, 1, 3, 0, 0, 0, 500_000_000, time.UTC),
@@ -67,7 +70,14 @@ func TestOperationsOfEverySDK(t *testing.T) {
 		},
 		"sleep that is over": {
 			`{"id":"a","op":"Sleep","name":"2020-01-01"}`,
-			stepwell.Op{Code: stepwell.OpSleep, Opcode: "Sleep", Step: "a", Name: "2020-01-01", DueAt: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)},
+			stepwell.Op{
+				Code: stepwell.OpSleep, Opcode: "Sleep", Step: "a", Name: "2020-01-01",
+				DueAt: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+			},
+		},
+		"JS v3 sleep below a second": {
+			`{"id":"a","op":"Sleep","name":"","opts":{"duration":""}}`,
+			stepwell.Op{Code: stepwell.OpSleep, Opcode: "Sleep", Step: "a", Name: "a", DueAt: now()},
 		},
 		"the longest sleep": {
 			`{"id":"a","op":"Sleep","name":"366d"}`,
@@ -95,17 +105,26 @@ func TestOperationsOfEverySDK(t *testing.T) {
 			`{"op":"StepPlanned","id":"a","name":"n","opts":{"parallelMode":"race"}}`,
 			stepwell.Op{Code: stepwell.OpStepPlanned, Opcode: "StepPlanned", Step: "a", Name: "n", Race: true},
 		},
+		"racing in Go": {
+			`{"op":"StepPlanned","id":"a","name":"n","opts":{"parallelMode":"Race"}}`,
+			stepwell.Op{Code: stepwell.OpStepPlanned, Opcode: "StepPlanned", Step: "a", Name: "n", Race: true},
+		},
 		"options of another form": {
 			`{"op":"StepPlanned","id":"a","name":"n","opts":["race"]}`,
 			stepwell.Op{Code: stepwell.OpStepPlanned, Opcode: "StepPlanned", Step: "a", Name: "n"},
 		},
 		"result of the function": {
 			`{"op":"RunComplete","id":"` + complete + `","data":{"ok":true}}`,
-			stepwell.Op{Code: stepwell.OpRunComplete, Opcode: "RunComplete", Step: complete, Name: complete, Data: json.RawMessage(`{"ok":true}`)},
+			stepwell.Op{
+				Code: stepwell.OpRunComplete, Opcode: "RunComplete", Step: complete, Name: complete,
+				Data: json.RawMessage(`{"ok":true}`),
+			},
 		},
 		"no result": {
 			`{"op":"RunComplete","id":"a"}`,
-			stepwell.Op{Code: stepwell.OpRunComplete, Opcode: "RunComplete", Step: "a", Name: "a", Data: json.RawMessage(`null`)},
+			stepwell.Op{
+				Code: stepwell.OpRunComplete, Opcode: "RunComplete", Step: "a", Name: "a", Data: json.RawMessage(`null`),
+			},
 		},
 		"discovery": {
 			`{"op":"DiscoveryRequest","id":"a"}`,
@@ -116,6 +135,12 @@ func TestOperationsOfEverySDK(t *testing.T) {
 		"unknown": {
 			`{"op":"TimeTravel","name":"back"}`,
 			stepwell.Op{Code: stepwell.OpUnsupported, Opcode: "TimeTravel", Name: "back"},
+		},
+		"control characters in the name": {
+			`{"op":"StepRun","id":"a","displayName":"a\u0000\n\u001b[2J\u0085é","data":"\u0000"}`,
+			stepwell.Op{
+				Code: stepwell.OpStepRun, Opcode: "StepRun", Step: "a", Name: "a[2Jé", Data: json.RawMessage(`"\u0000"`),
+			},
 		},
 		"negative duration": {
 			`{"op":"StepPlanned","id":"a","timing":{"a":1754000000000000000,"b":-5}}`,
@@ -154,7 +179,8 @@ func TestStepIsCalledWhatItsAuthorCalledIt(t *testing.T) {
 
 func TestOperationsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	outcome := sdk.Parse(response(206, `[{"op":"StepRun","id":"b"},{"op":"StepPlanned","id":"a"},{"op":"StepRun","id":"b"}]`), now())
+	const body = `[{"op":"StepRun","id":"b"},{"op":"StepPlanned","id":"a"},{"op":"StepRun","id":"b"}]`
+	outcome := sdk.Parse(response(206, body), now())
 	require.Len(t, outcome.Ops, 3)
 	require.Equal(t, []stepwell.StepID{"b", "a", "b"},
 		[]stepwell.StepID{outcome.Ops[0].Step, outcome.Ops[1].Step, outcome.Ops[2].Step})
@@ -169,17 +195,26 @@ func TestOperationsThatCannotBeRead(t *testing.T) {
 		body, message string
 		noRetry       bool
 	}{
-		"empty":          {"", "the body is empty", false},
-		"blank":          {" \n", "the body is empty", false},
-		"null":           {`[{"op":"None"},null]`, "operation 1 is null", false},
-		"no list":        {`"StepRun"`, "cannot unmarshal string", false},
-		"broken off":     {`[{"op":"StepRun","id":"a","da`, "unexpected end of JSON input (29 bytes)", false},
-		"no id":          {`[{"op":"StepRun","name":"n"}]`, `operation 0 (StepRun "n"): it has no id`, false},
-		"odd sleep":      {`[{"op":"Sleep","id":"a","name":"a while"}]`, `operation 0 (Sleep "a while"): sleep: "a while" is neither a duration`, false},
-		"nameless sleep": {`[{"op":"Sleep","id":"a"}]`, `sleep: "" is neither a duration such as 1h30m nor a date`, false},
-		"long sleep":     {`[{"op":"Sleep","id":"a","name":"366d1s"}]`, "sleep until 2027-01-03T03:04:06Z: a sleep may last at most 366 days", true},
-		"far sleep":      {`[{"op":"Sleep","id":"a","name":"9999-01-01"}]`, "a sleep may last at most 366 days", true},
-		"too many":       {many, "1001 operations in one response, at most 1000 are allowed", true},
+		"empty":      {"", "the body is empty", false},
+		"blank":      {" \n", "the body is empty", false},
+		"null":       {`[{"op":"None"},null]`, "operation 1 is null", false},
+		"no list":    {`"StepRun"`, "cannot unmarshal string", false},
+		"broken off": {`[{"op":"StepRun","id":"a","da`, "unexpected end of JSON input (29 bytes)", false},
+		"odd id": {
+			`[{"op":"StepRun","id":"a\u0000","name":"n"}]`,
+			`operation 0 (StepRun "n"): its id holds control characters`, false,
+		},
+		"no id": {`[{"op":"StepRun","name":"n"}]`, `operation 0 (StepRun "n"): it has no id`, false},
+		"odd sleep": {
+			`[{"op":"Sleep","id":"a","name":"a while"}]`,
+			`operation 0 (Sleep "a while"): sleep: "a while" is neither a duration`, false,
+		},
+		"long sleep": {
+			`[{"op":"Sleep","id":"a","name":"366d1s"}]`,
+			"sleep until 2027-01-03T03:04:06Z: a sleep may last at most 366 days", true,
+		},
+		"far sleep": {`[{"op":"Sleep","id":"a","name":"9999-01-01"}]`, "a sleep may last at most 366 days", true},
+		"too many":  {many, "1001 operations in one response, at most 1000 are allowed", true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +238,8 @@ func TestFailureOfTheFunctionAmongOperations(t *testing.T) {
 	t.Parallel()
 	const failure = `{"name":"E","message":"m","data":null}`
 	body := func(op, id string) string {
-		return fmt.Sprintf(`[{"op":"StepRun","id":"a"},{"op":%q,"id":%q,"error":%s},{"op":"StepRun","id":"b"}]`, op, id, failure)
+		return fmt.Sprintf(`[{"op":"StepRun","id":"a"},{"op":%q,"id":%q,"error":%s},{"op":"StepRun","id":"b"}]`,
+			op, id, failure)
 	}
 	for op, final := range map[string]bool{"StepError": false, "StepFailed": true} {
 		outcome := sdk.Parse(response(206, body(op, complete)), now())

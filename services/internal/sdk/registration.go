@@ -188,6 +188,7 @@ func parseFunction(body []byte, app stepwell.App) (stepwell.Function, error) {
 	var c checker
 	c.that(len(wire.ID) <= nameBytesMax && len(wire.Name) <= nameBytesMax,
 		"its id and name may be at most %d bytes long", nameBytesMax)
+	c.that(printable(wire.ID+wire.Name) == wire.ID+wire.Name, "its id and name must not hold control characters")
 	c.step(&function, wire.Steps)
 	c.retries(&function, wire.Retries)
 	c.triggers(&function, wire.Triggers)

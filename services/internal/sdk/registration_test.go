@@ -57,8 +57,8 @@ func TestRegistrationOfJS(t *testing.T) {
 	t.Parallel()
 	registration, err := parse(registrationOf(
 		`{"id":"shop-charge","name":"Charge","triggers":[{"event":"order/paid","expression":"event.data.total > 100"}],
-		"steps":{"step":{"id":"step","name":"step","runtime":{"type":"http","url":"http://localhost:3000/api/inngest?fnId=shop-charge&stepId=step"},
-		"retries":{"attempts":2}}},
+		"steps":{"step":{"id":"step","name":"step","runtime":{"type":"http",
+		"url":"http://localhost:3000/api/inngest?fnId=shop-charge&stepId=step"},"retries":{"attempts":2}}},
 		"concurrency":[{"limit":5,"key":"event.data.customer","scope":"fn"}],
 		"cancel":[{"event":"order/refunded","if":"event.data.id == async.data.id","timeout":"1d"}]}`,
 	))
@@ -84,10 +84,11 @@ func TestRegistrationOfJS(t *testing.T) {
 // TestRegistrationOfPython: it writes appname in lower case, and some members are null.
 func TestRegistrationOfPython(t *testing.T) {
 	t.Parallel()
-	registration, err := parse(`{"appname":"shop","url":"https://app:8000/api/inngest","sdk":"py:v0.5.18","framework":"fast_api","v":"0.1",
-		"deploytype":"ping","functions":[{"id":"shop-a","NAME":null,"triggers":null,"concurrency":null,"throttle":null,"rateLimit":null,
-		"debounce":null,"batchEvents":null,"priority":null,"idempotency":null,"cancel":null,"timeouts":null,"singleton":null,
-		"retries":null,"future":{"x":1},"steps":{"step":{"runtime":{"type":"http","url":"https://app:8000/api/inngest?fnId=shop-a&stepId=step"},
+	registration, err := parse(`{"appname":"shop","url":"https://app:8000/api/inngest","sdk":"py:v0.5.18",
+		"framework":"fast_api","v":"0.1","deploytype":"ping","functions":[{"id":"shop-a","NAME":null,"triggers":null,
+		"concurrency":null,"throttle":null,"rateLimit":null,"debounce":null,"batchEvents":null,"priority":null,
+		"idempotency":null,"cancel":null,"timeouts":null,"singleton":null,"retries":null,"future":{"x":1},
+		"steps":{"step":{"runtime":{"type":"http","url":"https://app:8000/api/inngest?fnId=shop-a&stepId=step"},
 		"retries":null}}}]}`)
 	require.NoError(t, err)
 	require.Equal(t, "shop", registration.App.Name)
@@ -102,8 +103,9 @@ func TestRegistrationOfPython(t *testing.T) {
 // TestRegistrationInBand: the answer to a sync says the same in other members.
 func TestRegistrationInBand(t *testing.T) {
 	t.Parallel()
-	registration, err := parse(`{"app_id":"shop","appVersion":"1.0.0","env":null,"framework":"express","functions":[` + functionOf("") + `],
-		"capabilities":{"trust_probe":"v1"},"inspection":{},"platform":null,"sdk_author":"inngest","sdk_language":"go","sdk_version":"0.15.0",
+	registration, err := parse(`{"app_id":"shop","appVersion":"1.0.0","env":null,"framework":"express",
+		"functions":[` + functionOf("") + `],"capabilities":{"trust_probe":"v1"},"inspection":{},"platform":null,
+		"sdk_author":"inngest","sdk_language":"go","sdk_version":"0.15.0",
 		"url":"https://example.com/api/inngest"}`)
 	require.NoError(t, err)
 	require.Equal(t, "shop", registration.App.Name)
@@ -118,15 +120,17 @@ func TestRegistrationThatIsNoneIsRefused(t *testing.T) {
 		body, problem string
 		kind          error
 	}{
-		"broken":      {`{"appName":`, "the registration is not valid JSON: unexpected end", stepwell.ErrInvalid},
-		"list":        {`[]`, "the registration is not valid JSON", stepwell.ErrInvalid},
-		"empty":       {``, "the registration is not valid JSON", stepwell.ErrInvalid},
-		"no app":      {`{"url":"http://app/","functions":[]}`, "App ID required", stepwell.ErrInvalid},
-		"no URL":      {`{"appName":"shop","functions":[]}`, `app "shop": url: "" is not an http or https URL`, stepwell.ErrInvalid},
-		"odd URL":     {`{"appName":"shop","url":"http://[::1"}`, `app "shop": url: "http://[::1" is not a URL`, stepwell.ErrInvalid},
-		"no host":     {`{"appName":"shop","url":"http:///api"}`, "is not an http or https URL", stepwell.ErrInvalid},
-		"other URL":   {`{"appName":"shop","url":"ftp://app/"}`, "is not an http or https URL", stepwell.ErrInvalid},
-		"long app id": {`{"appName":"` + strings.Repeat("a", 256) + `","url":"http://app/"}`, "longer than 255 bytes", stepwell.ErrInvalid},
+		"broken":    {`{"appName":`, "the registration is not valid JSON: unexpected end", stepwell.ErrInvalid},
+		"list":      {`[]`, "the registration is not valid JSON", stepwell.ErrInvalid},
+		"empty":     {``, "the registration is not valid JSON", stepwell.ErrInvalid},
+		"no app":    {`{"url":"http://app/","functions":[]}`, "App ID required", stepwell.ErrInvalid},
+		"no URL":    {`{"appName":"shop","functions":[]}`, `app "shop": url: "" is not an http or https URL`, stepwell.ErrInvalid},
+		"odd URL":   {`{"appName":"shop","url":"http://[::1"}`, `app "shop": url: "http://[::1" is not a URL`, stepwell.ErrInvalid},
+		"no host":   {`{"appName":"shop","url":"http:///api"}`, "is not an http or https URL", stepwell.ErrInvalid},
+		"other URL": {`{"appName":"shop","url":"ftp://app/"}`, "is not an http or https URL", stepwell.ErrInvalid},
+		"long app id": {
+			`{"appName":"` + strings.Repeat("a", 256) + `","url":"http://app/"}`, "longer than 255 bytes", stepwell.ErrInvalid,
+		},
 		"many": {
 			registrationOf(strings.Repeat("{},", sdk.FunctionsMax) + "{}"),
 			`app "shop" has 1001 functions, at most 1000 are allowed`, stepwell.ErrTooLarge,
@@ -221,7 +225,8 @@ func TestStepsOfAFunction(t *testing.T) {
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for members, retries := range map[string]int{
-		``: 4, `"retries":0`: 0, `"retries":20`: 20, `"retries":{"attempts":3}`: 3, `"retries":{}`: 4, `"retries":{"attempts":null}`: 4,
+		``: 4, `"retries":0`: 0, `"retries":20`: 20, `"retries":{"attempts":3}`: 3, `"retries":{}`: 4,
+		`"retries":{"attempts":null}`: 4,
 	} {
 		require.Equal(t, retries, parsed(t, members).Retries, members)
 	}
@@ -231,15 +236,16 @@ func TestRetries(t *testing.T) {
 	} {
 		requireProblem(t, members, problem)
 	}
-	registration, err := parse(registrationOf(strings.Replace(functionOf(`"retries":2`), `}}}`, `},"retries":{"attempts":7}}}`, 1)))
+	both := strings.Replace(functionOf(`"retries":2`), `}}}`, `},"retries":{"attempts":7}}}`, 1)
+	registration, err := parse(registrationOf(both))
 	require.NoError(t, err)
 	require.Equal(t, 2, registration.Functions[0].Retries, "what the function says goes before what its step says")
 }
 
 func TestTriggers(t *testing.T) {
 	t.Parallel()
-	function := parsed(t, `"triggers":[{"event":"a/b","expression":"event.data.x"},{"event":"a/*"},{"event":"a/b.*"},{"event":"a/b"},
-		{"cron":"TZ=Europe/Paris 0 9 * * *","jitter":"30s"},{"event":"inngest/function.failed"}]`)
+	function := parsed(t, `"triggers":[{"event":"a/b","expression":"event.data.x"},{"event":"a/*"},{"event":"a/b.*"},
+		{"event":"a/b"},{"cron":"TZ=Europe/Paris 0 9 * * *","jitter":"30s"},{"event":"inngest/function.failed"}]`)
 	require.Equal(t, []stepwell.Trigger{
 		{Event: "a/b", Expression: "event.data.x"},
 		{Event: "a/*"},
@@ -288,6 +294,15 @@ func TestNamesAreBounded(t *testing.T) {
 		_, err := parse(registrationOf(fmt.Sprintf(`{"id":%q,"name":%q,%s}`, names[0], names[1], steps)))
 		require.ErrorIs(t, err, stepwell.ErrInvalid)
 		require.ErrorContains(t, err, "its id and name may be at most 255 bytes long")
+	}
+}
+
+func TestNamesMayNotHoldControlCharacters(t *testing.T) {
+	t.Parallel()
+	for _, names := range []string{`"id":"shop-a\u0000","name":"A"`, `"id":"shop-a","name":"A\u001b[2J"`, `"id":"a\u007f"`} {
+		_, err := parse(registrationOf(`{` + names + `,` + steps + `}`))
+		require.ErrorIs(t, err, stepwell.ErrInvalid)
+		require.ErrorContains(t, err, "its id and name must not hold control characters")
 	}
 }
 

@@ -177,7 +177,8 @@ func TestStreamedAnswer(t *testing.T) {
 			stepwell.Outcome{Ops: []stepwell.Op{{Opcode: "None"}}, HTTPStatus: 206, RequestVersion: 2},
 		},
 		"its headers are those that count": {
-			`{"status":500,"headers":{"X-INNGEST-NO-RETRY":"true","retry-after":"60"},"body":{"name":"E","message":"m","data":1}}`,
+			`{"status":500,"headers":{"X-INNGEST-NO-RETRY":"true","retry-after":"60"},
+			"body":{"name":"E","message":"m","data":1}}`,
 			stepwell.Outcome{
 				Failure: json.RawMessage(`{"name":"E","message":"m","data":1}`), NoRetry: true,
 				RetryAt: now().Add(time.Minute), HTTPStatus: 500,
@@ -202,7 +203,8 @@ func TestStreamedAnswer(t *testing.T) {
 func TestStreamedAnswerThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"nothing": "", "only padding": "   ", "half": `   {"status":200,"bo`, "no status": `{"error":"worker died"}`, "list": `[1]`,
+		"nothing": "", "only padding": "   ", "half": `   {"status":200,"bo`, "no status": `{"error":"worker died"}`,
+		"list": `[1]`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,6 +21,7 @@ const (
 	HeaderJobID          = "X-Inngest-Job-ID"
 	HeaderStepID         = "X-Inngest-Step-ID"
 	HeaderEventIDSeed    = "X-Inngest-Event-Id-Seed"
+	HeaderSignature      = "X-Inngest-Signature"
 )
 
 // The values of HeaderSyncKind.

@@ -38,17 +38,21 @@ func TestAnswersToASync(t *testing.T) {
 		"out of band": {response: response(200, registration, sdk.HeaderSyncKind, sdk.SyncOutOfBand)},
 		"old SDK":     {response: response(200, `{"message":"Successfully registered","modified":true}`)},
 		"wants a signature": {
-			response: response(401, `{"code":"sig_verification_failed"}`), problem: "the app answered 401 sig_verification_failed: " +
+			response: response(401, `{"code":"sig_verification_failed"}`),
+			problem: "the app answered 401 sig_verification_failed: " +
 				"it runs in cloud mode, or with another signing key. With the dev server, set INNGEST_DEV=1",
 		},
 		"wants one, headers stripped": {response: foreign(401, `nope`), problem: "set INNGEST_DEV=1"},
 		"wrong path": {
-			response: foreign(404, `not found`), problem: "nothing is served there (404). Is the path right, as in /api/inngest?",
+			response: foreign(404, `not found`),
+			problem:  "nothing is served there (404). Is the path right, as in /api/inngest?",
 		},
-		"no app":          {response: foreign(200, `<html>`), problem: "what answers there is not an Inngest SDK (HTTP 200)"},
-		"no app, refusal": {response: foreign(405, ``), problem: "not an Inngest SDK (HTTP 405). Is this the app's serve endpoint?"},
-		"no functions":    {response: response(400, `{"message":"no functions"}`), problem: "the app answered 400: no functions"},
-		"broken app":      {response: response(500, `oops`), problem: "the app answered 500: "},
+		"no app": {response: foreign(200, `<html>`), problem: "what answers there is not an Inngest SDK (HTTP 200)"},
+		"no app, refusal": {
+			response: foreign(405, ``), problem: "not an Inngest SDK (HTTP 405). Is this the app's serve endpoint?",
+		},
+		"no functions": {response: response(400, `{"message":"no functions"}`), problem: "the app answered 400: no functions"},
+		"broken app":   {response: response(500, `oops`), problem: "the app answered 500: "},
 		"in band, failed": {
 			response: response(500, `{"message":"m"}`, sdk.HeaderSyncKind, sdk.SyncInBand), problem: "the app answered 500: m",
 		},

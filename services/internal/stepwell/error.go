@@ -38,6 +38,11 @@ func TooLargef(format string, args ...any) error {
 	return &requestError{kind: ErrTooLarge, text: fmt.Sprintf(format, args...)}
 }
 
+// Unauthorizedf returns an ErrUnauthorized whose text is for whoever was refused: it must not help to guess a key.
+func Unauthorizedf(format string, args ...any) error {
+	return &requestError{kind: ErrUnauthorized, text: fmt.Sprintf(format, args...)}
+}
+
 // requestError keeps the sentinel out of the text, which is shown to people as it is.
 type requestError struct {
 	kind error

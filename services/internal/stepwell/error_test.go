@@ -39,6 +39,10 @@ func TestRequestErrorsSayNothingButTheirText(t *testing.T) {
 	require.ErrorIs(t, tooLarge, stepwell.ErrTooLarge)
 	require.NotErrorIs(t, tooLarge, stepwell.ErrInvalid)
 	require.ErrorIs(t, fmt.Errorf("event 7: %w", tooLarge), stepwell.ErrTooLarge)
+
+	unauthorized := stepwell.Unauthorizedf("event key %s", "not found")
+	require.EqualError(t, unauthorized, "event key not found")
+	require.ErrorIs(t, unauthorized, stepwell.ErrUnauthorized)
 }
 
 func TestOnlySomeErrorsAreWorthTryingAgain(t *testing.T) {
