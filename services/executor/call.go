@@ -62,6 +62,7 @@ func refuseForbidden(_, address string, _ syscall.RawConn) error {
 // caller calls apps.
 type caller struct {
 	transport http.RoundTripper
+	signer    sdk.Signer
 	timeout   time.Duration
 }
 
@@ -116,8 +117,17 @@ type request struct {
 	body   []byte
 }
 
-// send sends the request and reads the answer. Redirects keep method, headers and body, as the SDKs expect.
+// send signs the request, sends it and reads the answer. Redirects keep method, headers and body, as the SDKs expect,
+// and with them the signature.
 func (c caller) send(ctx context.Context, r request) (sdk.Response, error) {
+	signed, err := c.signer.Sign(r.body, time.Now())
+	if err != nil {
+		return sdk.Response{}, err
+	}
+	r.body = signed.Body
+	if signed.Signature != "" {
+		r.header.Set(sdk.HeaderSignature, signed.Signature)
+	}
 	for range redirectsMax + 1 {
 		response, next, err := c.sendOnce(ctx, r)
 		if err != nil || next == "" {

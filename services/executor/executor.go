@@ -17,6 +17,7 @@ import (
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -78,6 +79,8 @@ type Deps struct {
 	Queue Queue
 	// Transport carries calls to apps; NewTransport makes the usual one.
 	Transport http.RoundTripper
+	// Signer signs calls and syncs. The zero Signer, for servers without a key, signs nothing.
+	Signer sdk.Signer
 	// Random returns a number in [0, 1).
 	Random func() float64
 	// ServerKind is what apps are told that this server is: sdk.KindDev or sdk.KindCloud.
@@ -105,7 +108,8 @@ func New(config Config, deps Deps) (*Service, error) {
 		return nil, errors.New("executor: state, queue, transport, random, server kind and log are needed")
 	}
 	s := &Service{
-		config: config, deps: deps, apps: caller{transport: deps.Transport, timeout: config.CallTimeout},
+		config: config, deps: deps,
+		apps:  caller{transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout},
 		slots: make(chan struct{}, config.Workers),
 	}
 	for range config.Workers {

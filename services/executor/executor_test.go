@@ -122,7 +122,7 @@ func (r *rig) start() stepwell.Run {
 
 func (r *rig) load(id stepwell.RunID) stepwell.RunState {
 	r.t.Helper()
-	state, err := r.LoadRun(r.t.Context(), id)
+	state, err := store.LoadRun(r.t.Context(), r, id)
 	require.NoError(r.t, err)
 	return state
 }
@@ -144,7 +144,7 @@ func TestRunIsWorkedToItsEnd(t *testing.T) {
 			case 1:
 				return answer(206, `[{"op":"StepRun","id":"a","data":1}]`), nil
 			case 2:
-				return answer(206, `[{"op":"Sleep","id":"z","name":"1h"}]`), nil
+				return answer(206, `[{"op":"Sleep","id":"z","name":"9m"}]`), nil
 			}
 			return answer(200, `"done"`), nil
 		}, nil)

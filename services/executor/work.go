@@ -95,7 +95,7 @@ func (s *Service) decide(ctx context.Context, lease queue.Lease) (stepwell.Trans
 
 // load returns the run and the item as the run has it. stepwell.ErrConflict means that the item is not open.
 func (s *Service) load(ctx context.Context, id stepwell.ItemID) (stepwell.RunState, stepwell.Item, error) {
-	state, err := s.deps.State.LoadRun(ctx, id.Run())
+	state, err := store.LoadRun(ctx, s.deps.State, id.Run())
 	if err != nil {
 		return stepwell.RunState{}, stepwell.Item{}, fmt.Errorf("load run: %w", err)
 	}
@@ -134,7 +134,7 @@ func (s *Service) acknowledge(
 ) *queue.Lease {
 	now := time.Now()
 	acked, err := s.deps.Queue.Ack(context.WithoutCancel(ctx), queue.AckRequest{
-		Now: now, Lease: lease, Next: committed.Opened, Hold: stay, HoldUntil: now.Add(s.config.LeaseFor),
+		Now: now, Lease: lease, Next: stepwell.Unparked(committed.Opened), Hold: stay, HoldUntil: now.Add(s.config.LeaseFor),
 	})
 	if err == nil && len(committed.Dropped) > 0 {
 		err = s.deps.Queue.Remove(context.WithoutCancel(ctx), committed.Dropped)

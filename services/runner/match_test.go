@@ -17,6 +17,7 @@ func TestEventStartsTheFunctionsThatAskedForItsName(t *testing.T) {
 		on("exact", "a/b.c"), on("slash", "a/*"), on("dot", "a/b.*"), on("deep", "a/b/*"), on("plain", "order"),
 		on("upper", "A/B.c"), on("longer", "a/b.c.d"), on("none"), on("internal", "inngest/function.failed"),
 		on("all internal", "inngest/*"), on("all finished", "inngest/function.*"),
+		on("no wildcard", "ord*", "a/b*"),
 	)
 	tests := map[string][]string{
 		"a/b.c":                   {"dot", "exact", "slash"},
@@ -87,8 +88,9 @@ func TestConditions(t *testing.T) {
 		`event.data.list[7] == 1`:       false,
 		`1 / int(event.data.zero) == 1`: false,
 		`event.data.n < now()`:          false,
-		`true`:                          true,
-		`false`:                         false,
+		`now() > timestamp("1999-01-01T00:00:00Z") && now() < timestamp("2999-01-01T00:00:00Z")`: true,
+		`true`:  true,
+		`false`: false,
 	}
 	for condition, want := range tests {
 		t.Run(condition, func(t *testing.T) {
@@ -122,6 +124,15 @@ func TestConditionErrorsAreTold(t *testing.T) {
 	require.Contains(t, r.log.String(), "function odd")
 	require.Contains(t, r.log.String(), "not bool")
 	require.Contains(t, r.log.String(), e.ID.String())
+}
+
+// TestConditionThatIsFalseIsNoProblem: most are, most of the time.
+func TestConditionThatIsFalseIsNoProblem(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, on("picky", `a event.data.n == 1`))
+	require.Empty(t, r.starts(event("a", `{"n":2}`)))
+	require.Equal(t, []string{"picky"}, r.starts(event("a", `{"n":1}`)))
+	require.Empty(t, r.log.String())
 }
 
 // TestTriggerThatCannotBeCompiledHarmsNoOther: it was checked when it was synced, by an older server perhaps.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -64,7 +66,7 @@ func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
 		case err != nil:
 			return err
 		default:
-			s.enqueue(ctx, now, results[0])
+			s.enqueueOpened(ctx, now, results[0])
 			return nil
 		}
 	}
@@ -85,14 +87,26 @@ func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Ev
 	return starts
 }
 
-// enqueue puts what was opened into the queue. The events are stored: a queue that does not answer is no failure of the
-// publish, the items are found in the store again.
-func (s *Service) enqueue(ctx context.Context, now time.Time, result store.Ingested) {
-	if len(result.Opened) == 0 {
-		return
-	}
-	if err := s.deps.Queue.Enqueue(context.WithoutCancel(ctx), now, result.Opened); err != nil {
+// enqueueTimeout bounds how long a publisher waits for a queue that does not answer.
+const enqueueTimeout = time.Second
+
+// enqueueOpened puts what was opened into the queue. The events are stored: a queue that does not answer is no failure
+// of the publish, the items are found in the store again.
+func (s *Service) enqueueOpened(ctx context.Context, now time.Time, result store.Ingested) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
+	defer cancel()
+	if err := s.enqueue(ctx, now, stepwell.Unparked(result.Opened)); err != nil {
 		s.deps.Log.WarnContext(ctx, "items not queued, they wait in the store",
 			slog.Int("item_count", len(result.Opened)), slog.String("error", err.Error()))
 	}
+}
+
+// enqueue puts items into the queue, as many at a time as it takes.
+func (s *Service) enqueue(ctx context.Context, now time.Time, items []stepwell.Item) error {
+	for batch := range slices.Chunk(items, queue.ItemsMax) {
+		if err := s.deps.Queue.Enqueue(ctx, now, batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -49,17 +51,18 @@ func TestStartedRunIsQueued(t *testing.T) {
 func TestFutureEventWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, on("charge", "a"))
-	e := event("a")
-	e.Time = e.Time.Add(time.Hour)
-	require.NoError(t, r.publish(e))
+	near, far, past := event("a"), event("a"), event("a")
+	near.Time = near.Time.Add(stepwell.Horizon - time.Minute)
+	require.NoError(t, r.publish(near))
 	require.Equal(t, queue.Stats{Delayed: 1}, r.stats())
-	past := event("a")
 	past.Time = past.Time.Add(-time.Hour)
 	require.NoError(t, r.publish(past))
 	require.Equal(t, queue.Stats{Delayed: 1, Ready: 1}, r.stats())
+	far.Time = far.Time.Add(time.Hour)
+	require.NoError(t, r.publish(far))
+	require.Equal(t, queue.Stats{Delayed: 1, Ready: 1}, r.stats(), "it is parked")
 }
 
-// TestSameKeyStartsOnce: the second event is stored, and is found to have started the same run (I3).
 func TestSameKeyStartsOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, on("charge", "a"), on("mail", "*/x", "a"))
@@ -78,6 +81,25 @@ func TestSameKeyStartsOnce(t *testing.T) {
 	again.Key = "order-3"
 	require.NoError(t, r.publish(twice, again), "also within one request")
 	require.Equal(t, queue.Stats{Ready: 6}, r.stats())
+}
+
+// TestSameKeyStartsAgainAfterADay: the window counts from the first start.
+func TestSameKeyStartsAgainAfterADay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, on("charge", "a"))
+		send := func() queue.Stats {
+			e := event("a")
+			e.Key = "order-1"
+			require.NoError(t, r.publish(e))
+			return r.stats()
+		}
+		require.Equal(t, queue.Stats{Ready: 1}, send())
+		<-time.After(24*time.Hour - time.Millisecond)
+		require.Equal(t, queue.Stats{Ready: 1}, send())
+		<-time.After(time.Millisecond)
+		require.Equal(t, queue.Stats{Ready: 2}, send())
+	})
 }
 
 // TestRepeatedRequestIsHarmless: the same event ids start nothing new, also by functions that came since.
@@ -117,6 +139,20 @@ func TestChangedCatalogIsNoticedAtOnce(t *testing.T) {
 
 	r.sync(on("charge", "b"), on("mail", "a"))
 	require.Equal(t, []string{"mail"}, r.starts(event("a")), "it is back")
+}
+
+// TestStaleAnswerWithoutAChange: the store that refused and the one that was asked may differ for a moment; the functions
+// that are known are not forgotten.
+func TestStaleAnswerWithoutAChange(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, on("charge", "a"))
+	require.Equal(t, []string{"charge"}, r.starts(event("a")))
+	r.between.ingest = func(context.Context, []store.Ingest) ([]store.Ingested, error) {
+		r.between.ingest = nil
+		return []store.Ingested{{Err: stepwell.ErrStale}}, nil
+	}
+	require.Equal(t, []string{"charge"}, r.starts(event("a")))
+	require.EqualValues(t, 3, r.between.ingests.Load())
 }
 
 // TestCatalogThatNeverRestsIsUnavailable: deciding again is bounded, and nothing is stored.
@@ -177,16 +213,16 @@ func TestRequestsAreBounded(t *testing.T) {
 // TestQueueThatFailsDoesNotFailThePublish: the items are found in the store again.
 func TestQueueThatFailsDoesNotFailThePublish(t *testing.T) {
 	t.Parallel()
-	queued := 0
+	var asked []int
 	r := newRigWith(t, memstore.DefaultConfig(), producer{
 		enqueue: func(_ context.Context, _ time.Time, items []stepwell.Item) error {
-			queued += len(items)
+			asked = append(asked, len(items))
 			return stepwell.ErrUnavailable
 		},
 	})
 	r.sync(on("charge", "a"))
 	require.Equal(t, []string{"charge"}, r.starts(event("a")))
-	require.Equal(t, 1, queued)
+	require.Equal(t, []int{1}, asked)
 	require.Contains(t, r.log.String(), "items not queued, they wait in the store")
 	require.Contains(t, r.log.String(), "item_count=1")
 	due, _, err := r.DueItems(t.Context(), store.DueQuery{Before: time.Now().Add(time.Second), Limit: 10})
@@ -194,7 +230,7 @@ func TestQueueThatFailsDoesNotFailThePublish(t *testing.T) {
 	require.Len(t, due, 1)
 
 	require.Empty(t, r.starts(event("quiet")))
-	require.Equal(t, 1, queued, "a queue is not asked to take nothing")
+	require.Equal(t, []int{1}, asked, "a queue is not asked to take nothing")
 }
 
 // TestPublisherThatGoesAwayDoesNotKeepItemsFromTheQueue: what is stored is queued.
@@ -237,7 +273,9 @@ func TestStateThatFailsFailsThePublish(t *testing.T) {
 				}
 			},
 			"catalog, when it is stale": func(err error) {
-				r.between.functions = func(ctx context.Context, e stepwell.EnvironmentID, known int64) (store.Functions, error) {
+				r.between.functions = func(
+					ctx context.Context, e stepwell.EnvironmentID, known int64,
+				) (store.Functions, error) {
 					if known >= 0 {
 						return store.Functions{}, err
 					}
@@ -282,13 +320,19 @@ func TestOlderCatalogDoesNotReplaceANewerOne(t *testing.T) {
 		}
 		return r.Functions(ctx, e, known)
 	}
+	r.between.ingest = func(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error) {
+		if requests[0].Events[0].Event.Name == "slow" {
+			return nil, stepwell.ErrUnavailable
+		}
+		return r.Ingest(ctx, requests)
+	}
 	done := make(chan error, 1)
-	go func() { done <- r.publish(event("quiet")) }() // awaited below
+	go func() { done <- r.publish(event("slow")) }() // awaited below
 	<-asked
 	r.sync(on("charge", "a"), on("mail", "a"))
 	require.Equal(t, []string{"charge", "mail"}, r.starts(event("a")))
 	close(answer)
-	require.NoError(t, <-done)
+	require.ErrorIs(t, <-done, stepwell.ErrUnavailable)
 	before := r.between.ingests.Load()
 	require.Equal(t, []string{"charge", "mail"}, r.starts(event("a")))
 	require.Equal(t, before+1, r.between.ingests.Load(), "the newer one was kept")
@@ -320,8 +364,15 @@ func TestManyPublishersWhileFunctionsChange(t *testing.T) {
 func TestRunnerNeedsItsDependencies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, deps := range []runner.Deps{{}, {State: r.Store, Queue: r.Queue}, {State: r.Store}, {Queue: r.Queue}} {
-		_, err := runner.New(deps)
-		require.ErrorContains(t, err, "runner: state, queue and log are needed")
+	all := runner.Deps{State: r.Store, Queue: r.Queue, Log: slog.New(slog.DiscardHandler)}
+	_, err := runner.New(runner.DefaultConfig(), all)
+	require.NoError(t, err)
+	for _, without := range []func(*runner.Deps){
+		func(d *runner.Deps) { d.State = nil }, func(d *runner.Deps) { d.Queue = nil }, func(d *runner.Deps) { d.Log = nil },
+	} {
+		deps := all
+		without(&deps)
+		_, err := runner.New(runner.DefaultConfig(), deps)
+		require.EqualError(t, err, "runner: state, queue and log are needed")
 	}
 }

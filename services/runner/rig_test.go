@@ -63,7 +63,7 @@ func (s *state) Functions(ctx context.Context, environment stepwell.EnvironmentI
 
 // producer is a queue that a test answers for.
 type producer struct {
-	queue.Producer
+	runner.Queue
 	enqueue func(ctx context.Context, now time.Time, items []stepwell.Item) error
 }
 
@@ -80,7 +80,7 @@ func newRig(t *testing.T, functions ...stepwell.Function) *rig {
 	return r
 }
 
-func newRigWith(t *testing.T, config memstore.Config, enqueue queue.Producer) *rig {
+func newRigWith(t *testing.T, config memstore.Config, enqueue runner.Queue) *rig {
 	t.Helper()
 	r := &rig{Store: memstore.New(config), Queue: memqueue.New(), t: t, log: &strings.Builder{}}
 	r.between = &state{State: r.Store}
@@ -88,12 +88,16 @@ func newRigWith(t *testing.T, config memstore.Config, enqueue queue.Producer) *r
 		enqueue = r.Queue
 	}
 	var err error
-	r.service, err = runner.New(runner.Deps{
+	r.service, err = runner.New(runner.DefaultConfig(), runner.Deps{
 		State: r.between, Queue: enqueue,
-		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: r.logger(),
 	})
 	require.NoError(t, err)
 	return r
+}
+
+func (r *rig) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func shop() stepwell.App {
@@ -128,8 +132,8 @@ func (r *rig) sync(functions ...stepwell.Function) {
 func event(name string, data ...string) stepwell.Event {
 	now := time.Now().Truncate(time.Millisecond).UTC()
 	e := stepwell.Event{
-		ID: stepwell.EventID{ULID: ulid.Make()}, Environment: stepwell.DefaultEnvironment(), Name: name, Time: now, ReceivedAt: now,
-		Data: json.RawMessage(`{}`), User: json.RawMessage(`{}`),
+		ID: stepwell.EventID{ULID: ulid.Make()}, Environment: stepwell.DefaultEnvironment(), Name: name, Time: now,
+		ReceivedAt: now, Data: json.RawMessage(`{}`), User: json.RawMessage(`{}`),
 	}
 	if len(data) > 0 {
 		e.Data = json.RawMessage(data[0])

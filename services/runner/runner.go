@@ -1,12 +1,20 @@
-// Package runner is the service that decides what comes from outside: which functions an event starts.
+// Package runner is the service that decides what comes from outside: which functions an event starts, and what belongs
+// into the queue because its time is near or because it got lost.
 //
-// It must not call apps, nor hold anything that is not rebuilt at start.
+// It must not call apps, nor hold anything that is not rebuilt at start. Any number of runners may run: the queue's locks
+// keep them from doing the same work twice, and it would be harmless.
+//
+// Invariants: I2 (an event that was stored unrouted is routed), I7 (an open item that is due is in the queue, or is put
+// back), I8 (a parked item is in the queue before it is due).
 package runner
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -23,31 +31,89 @@ const Name = "runner"
 type State interface {
 	store.Ingester
 	store.Catalog
+	store.Backlog
+}
+
+// Queue is what the service needs of the queue.
+type Queue interface {
+	queue.Producer
+	queue.Shards
+}
+
+// Config is how often the service looks for work that nobody brings.
+type Config struct {
+	// RouteEvery is how long an event waits that was stored while no runner was up.
+	RouteEvery time.Duration
+	// FeedEvery is less than stepwell.Horizon, so that a parked item is in the queue before it is due.
+	FeedEvery time.Duration
+	// ReconcileEvery and OverdueAfter make up how long an item that is due may be missing from the queue.
+	ReconcileEvery time.Duration
+	OverdueAfter   time.Duration
+	// RebuildEvery is how soon a lost shard of the queue is noticed.
+	RebuildEvery time.Duration
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		RouteEvery: 2 * time.Second, FeedEvery: time.Minute, RebuildEvery: time.Second,
+		ReconcileEvery: 10 * time.Second, OverdueAfter: 10 * time.Second,
+	}
+}
+
+// Validate returns every problem at once.
+func (c Config) Validate() error {
+	var problems []error
+	for _, setting := range []struct {
+		name  string
+		value time.Duration
+		most  time.Duration
+	}{
+		{"route_every", c.RouteEvery, time.Hour},
+		{"feed_every", c.FeedEvery, stepwell.Horizon - time.Second},
+		{"reconcile_every", c.ReconcileEvery, time.Hour},
+		{"overdue_after", c.OverdueAfter, time.Hour},
+		{"rebuild_every", c.RebuildEvery, time.Hour},
+	} {
+		if setting.value <= 0 || setting.value > setting.most {
+			problems = append(problems,
+				fmt.Errorf("%s is %s, it must be above 0 and at most %s", setting.name, setting.value, setting.most))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // Deps are what the service works with.
 type Deps struct {
 	State State
-	Queue queue.Producer
+	Queue Queue
 	Log   *slog.Logger
 }
 
 // Service is the runner.
 type Service struct {
 	runnerv1.UnimplementedRunnerServiceServer
-	deps Deps
+	config Config
+	deps   Deps
+	// owner is this runner's name in the queue's locks.
+	owner string
+	// reconciled is where the last pass of reconcile ended; "" to begin anew.
+	reconciled string
 
 	mu sync.Mutex
 	// indexes are the triggers of each environment, as of some revision; a stale one is noticed when it is used.
 	indexes map[stepwell.EnvironmentID]*index
 }
 
-// New checks the dependencies and starts nothing.
-func New(deps Deps) (*Service, error) {
+// New checks configuration and dependencies and starts nothing.
+func New(config Config, deps Deps) (*Service, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
 	if deps.State == nil || deps.Queue == nil || deps.Log == nil {
 		return nil, errors.New("runner: state, queue and log are needed")
 	}
-	return &Service{deps: deps, indexes: map[stepwell.EnvironmentID]*index{}}, nil
+	return &Service{config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{}}, nil
 }
 
 // Register offers the service on a gRPC server.

@@ -23,16 +23,19 @@ import (
 	"github.com/stepwell/stepwell/services/internal/process"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/rpc"
+	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state"
 	"github.com/stepwell/stepwell/services/state/stateclient"
 	"github.com/stepwell/stepwell/services/state/store"
+	"github.com/stepwell/stepwell/services/state/store/batchstore"
 )
 
 // Config is what users set.
 type Config struct {
+	Runner    runner.Config
 	Executor  executor.Config
 	Discovery discovery.Config
 }
@@ -45,8 +48,9 @@ type Deps struct {
 	// HTTP and GRPC are where the public door listens.
 	HTTP []net.Listener
 	GRPC []net.Listener
-	// Transport carries calls to apps.
+	// Transport carries calls to apps, Signer signs them.
 	Transport http.RoundTripper
+	Signer    sdk.Signer
 	// Dial looks whether something listens at a local address; needed for a discovery that scans.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// ServerKind is what SDKs are told that this server is.
@@ -86,9 +90,11 @@ func New(config Config, deps Deps) (*System, error) {
 		}
 		s.add(internal.name+" over gRPC", rpc.NewServer(listener, deps.Log, internal.register).Run)
 	}
+	s.add(runner.Name, services.runner.Run)
 	s.add(executor.Name, services.executor.Run)
 	for _, listener := range deps.GRPC {
-		s.add("events over gRPC", rpc.NewServer(listener, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
+		public := rpc.NewListener(listener, nil, rpc.DrainDefault)
+		s.add("events over gRPC", rpc.NewServer(public, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
 	}
 	for _, listener := range deps.HTTP {
 		s.add("event-api over HTTP", httpserver.New(listener, routes(deps.Routes, services.events.Handler())).Run)
@@ -123,16 +129,19 @@ func (s *System) compose(network rpc.Network, config Config, deps Deps) (service
 	if err != nil {
 		return made, err
 	}
-	states := stateclient.New(stateConn)
+	states, err := batchstore.New(stateclient.New(stateConn), batchstore.DefaultConfig())
+	if err != nil {
+		return made, err
+	}
 	if made.state, err = state.New(state.Deps{Store: deps.Store}); err != nil {
 		return made, err
 	}
-	made.runner, err = runner.New(runner.Deps{State: states, Queue: deps.Queue, Log: deps.Log})
+	made.runner, err = runner.New(config.Runner, runner.Deps{State: states, Queue: deps.Queue, Log: deps.Log})
 	if err != nil {
 		return made, err
 	}
 	made.executor, err = executor.New(config.Executor, executor.Deps{
-		State: states, Queue: deps.Queue, Transport: deps.Transport, Random: rand.Float64,
+		State: states, Queue: deps.Queue, Transport: deps.Transport, Signer: deps.Signer, Random: rand.Float64,
 		ServerKind: deps.ServerKind, Log: deps.Log,
 	})
 	if err != nil {

@@ -22,6 +22,8 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/queue/memqueue"
 	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/standalone"
 	"github.com/stepwell/stepwell/services/state/store/memstore"
 )
@@ -60,7 +62,7 @@ func inWorld(t *testing.T, functions map[string]function, test func(*testing.T, 
 			MaxIdleConnsPerHost: 200,
 		}
 		w.client.Transport = transport
-		config := standalone.Config{Executor: executor.DefaultConfig()}
+		config := standalone.Config{Runner: rareDuties(), Executor: executor.DefaultConfig()}
 		system, err := standalone.New(config, standalone.Deps{
 			Store: memstore.New(memstore.DefaultConfig()), Queue: w.queue, Keys: eventapi.OpenKeys{},
 			HTTP: []net.Listener{hosts["server:80"]}, Transport: transport, ServerKind: sdk.KindDev,
@@ -318,4 +320,12 @@ func TestUnreachableAppIsNamed(t *testing.T) {
 			require.Contains(t, string(run.Output), "unreachable")
 			w.settled()
 		})
+}
+
+// rareDuties keeps months of fake time cheap.
+func rareDuties() runner.Config {
+	config := runner.DefaultConfig()
+	config.FeedEvery = stepwell.Horizon - time.Minute
+	config.RouteEvery, config.ReconcileEvery, config.RebuildEvery = time.Hour, time.Hour, time.Hour
+	return config
 }

@@ -42,6 +42,13 @@ func committed(c store.Committed) *statev1.Committed {
 	}
 }
 
+func loaded(l store.Loaded) *statev1.LoadedRun {
+	if l.Err != nil {
+		return &statev1.LoadedRun{Failure: failure(l.Err)}
+	}
+	return &statev1.LoadedRun{State: wire.RunState(l.State)}
+}
+
 func failure(err error) *statev1.Failure {
 	if err == nil {
 		return nil

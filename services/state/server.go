@@ -39,13 +39,36 @@ func (s *Service) Claim(ctx context.Context, m *statev1.ClaimRequest) (*statev1.
 	return &statev1.ClaimResponse{}, err
 }
 
-// LoadRun implements statev1.StateServiceServer.
-func (s *Service) LoadRun(ctx context.Context, m *statev1.LoadRunRequest) (*statev1.LoadRunResponse, error) {
-	state, err := s.store.LoadRun(ctx, runID(m.GetRunId()))
+// loadBytesMax bounds the state of the runs in one answer, unless a single one is larger.
+const loadBytesMax = 16 << 20
+
+// LoadRuns implements statev1.StateServiceServer.
+func (s *Service) LoadRuns(ctx context.Context, m *statev1.LoadRunsRequest) (*statev1.LoadRunsResponse, error) {
+	if n := len(m.GetRunIds()); n > store.TransitionsMax {
+		return nil, stepwell.TooLargef("%d runs in one call, at most %d are allowed", n, store.TransitionsMax)
+	}
+	runs, err := s.store.LoadRuns(ctx, wire.Each(m.GetRunIds(), runID))
 	if err != nil {
 		return nil, err
 	}
-	return &statev1.LoadRunResponse{State: wire.RunState(state)}, nil
+	response := &statev1.LoadRunsResponse{}
+	bytes := 0
+	for i, run := range runs {
+		bytes += run.State.Run.Progress.StateBytes + eventBytes(run.State.Events)
+		if i > 0 && bytes > loadBytesMax {
+			break
+		}
+		response.Runs = append(response.Runs, loaded(run))
+	}
+	return response, nil
+}
+
+func eventBytes(events []stepwell.Event) int {
+	n := 0
+	for _, event := range events {
+		n += len(event.Data)
+	}
+	return n
 }
 
 // SyncApp implements statev1.StateServiceServer.
@@ -79,6 +102,27 @@ func (s *Service) ListDueItems(
 		return nil, err
 	}
 	return &statev1.ListDueItemsResponse{Items: wire.Each(items, wire.Item), NextPageToken: next}, nil
+}
+
+// ListParkedItems implements statev1.StateServiceServer.
+func (s *Service) ListParkedItems(
+	ctx context.Context, m *statev1.ListParkedItemsRequest,
+) (*statev1.ListParkedItemsResponse, error) {
+	items, err := s.store.ParkedItems(ctx, wire.FromTime(m.GetBefore()), pageSize(m.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListParkedItemsResponse{Items: wire.Each(items, wire.Item)}, nil
+}
+
+// UnparkItems implements statev1.StateServiceServer.
+func (s *Service) UnparkItems(
+	ctx context.Context, m *statev1.UnparkItemsRequest,
+) (*statev1.UnparkItemsResponse, error) {
+	if n := len(m.GetItemIds()); n > store.PageMax {
+		return nil, stepwell.TooLargef("%d items in one call, at most %d are allowed", n, store.PageMax)
+	}
+	return &statev1.UnparkItemsResponse{}, s.store.Unpark(ctx, wire.FromItemIDs(m.GetItemIds()))
 }
 
 // ListUnroutedEvents implements statev1.StateServiceServer.

@@ -28,7 +28,7 @@ func Start(function stepwell.Function, event stepwell.Event, now time.Time) step
 	if event.Time.After(now) {
 		dueAt = event.Time // a future `ts` delays the start
 	}
-	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, dueAt)}
+	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, dueAt).OpenedAt(now)}
 	return stepwell.RunStart{Run: run, Key: event.PublicID()}
 }
 

@@ -241,7 +241,7 @@ func (s *scenario) describe(t *testing.T) string {
 
 func (s *scenario) load(t *testing.T) stepwell.RunState {
 	t.Helper()
-	state, err := s.store.LoadRun(t.Context(), s.id)
+	state, err := store.LoadRun(t.Context(), s.store, s.id)
 	require.NoError(t, err)
 	return state
 }

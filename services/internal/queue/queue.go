@@ -12,10 +12,19 @@
 //	Q4 (I9) A lane with many items does not delay another lane's first item by more than Quantum items a lane.
 //	Q5 Within a lane, due items are leased in the order of (due time - priority).
 //	Q6 A lease that expired LeasesMax times makes the item dead: it leaves the queue's way until it is redriven.
+//	Q7 (I7) A shard that lost what was in it says so until somebody rebuilt it, and never because of a rebuilding that was
+//	   itself undone.
+//
+// A driver may divide the queue into shards (see Shards). It then keeps Q4 and Q5 within each shard and takes from the
+// shards in turn, so that over all of them order and fairness hold but for the few items that a turn takes.
+//
+// Instants are kept to the microsecond, rounded down, as in Postgres: an item that is due at the instant it was opened is
+// due at once.
 package queue
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
@@ -29,6 +38,8 @@ const (
 	Quantum = 4
 	// LeasesMax is how often a lease of an item may expire before the item is dead.
 	LeasesMax = 5
+	// ReasonBytesMax is where the reason of a dead item is cut.
+	ReasonBytesMax = 1000
 )
 
 // Producer puts work into the queue.
@@ -49,18 +60,20 @@ type Consumer interface {
 	Wait(ctx context.Context, until time.Time) error
 	// Extend prolongs leases to until and returns those that were lost: expired and handed out again, or removed.
 	Extend(ctx context.Context, leases []Lease, now, until time.Time) (lost []Lease, err error)
-	// Ack takes a settled item out, whoever holds it by now, and enqueues what its transition opened.
+	// Ack takes a settled item out, whoever holds it by now, and enqueues what its transition opened. Errors:
+	// stepwell.ErrUnavailable; then the item may still be in, any of those that it opened may be in too, and one may be
+	// held by nobody until HoldUntil.
 	Ack(ctx context.Context, request AckRequest) (Acked, error)
 	// Release gives a lease back unworked: the item is due again at dueAt, and the lease does not count towards
 	// LeasesMax. A lost lease is ignored.
 	Release(ctx context.Context, lease Lease, now, dueAt time.Time) error
-	// Bury makes a leased item dead for a reason. A lost lease is ignored.
+	// Bury makes a leased item dead for a reason, which is cut at ReasonBytesMax. A lost lease is ignored.
 	Bury(ctx context.Context, lease Lease, now time.Time, reason string) error
 }
 
 // Inspector shows the queue to operators.
 type Inspector interface {
-	// Stats counts the items.
+	// Stats counts the items as they are at now.
 	Stats(ctx context.Context, now time.Time) (Stats, error)
 	// Dead returns up to limit dead items, the latest first.
 	Dead(ctx context.Context, limit int) ([]DeadItem, error)
@@ -69,11 +82,43 @@ type Inspector interface {
 	Redrive(ctx context.Context, now time.Time, id stepwell.ItemID) error
 }
 
+// Shards is for those who keep the queue filled. A queue consists of one or more shards; each may be lost on its own, and
+// is then rebuilt from the store. Shards are numbered from 0, and their number does not change.
+type Shards interface {
+	// ShardCount is the number of shards.
+	ShardCount() int
+	// ShardOf is the shard that an item goes to. It is the same for all items of a run.
+	ShardOf(item stepwell.Item) int
+	// Lost returns the shards that may not have what was put into them: those that were never marked as rebuilt, and
+	// those that lost it since (Q7). A new queue is lost, so that it is filled. Errors: stepwell.ErrUnavailable.
+	Lost(ctx context.Context) ([]int, error)
+	// MarkRebuilt says that the lock's shard has again all it should have. The caller took the lock before it began to
+	// enqueue; if the shard was lost again since, so was the lock. Errors: stepwell.ErrLeaseLost if the lock is not the
+	// owner's any more, then the shard is not marked; stepwell.ErrUnavailable.
+	MarkRebuilt(ctx context.Context, lock Lock) error
+	// TryLock takes the lock for some time, or prolongs it if it is the owner's already. It returns false if it is
+	// another's. Errors: stepwell.ErrUnavailable; then it may be taken.
+	TryLock(ctx context.Context, lock Lock, lasts time.Duration) (bool, error)
+	// Unlock gives the lock up if it is the owner's.
+	Unlock(ctx context.Context, lock Lock) error
+}
+
+// Lock is a right that one owner has for a while, such as to feed a shard. It saves work and must not be relied on for
+// more: like everything in a shard it can be lost, and then have two owners.
+type Lock struct {
+	// Shard and Name say what is locked.
+	Shard int
+	Name  string
+	// Owner says by whom; it must be different for everybody who might want the lock.
+	Owner string
+}
+
 // Queue is everything a driver does. All methods are safe for concurrent use.
 type Queue interface {
 	Producer
 	Consumer
 	Inspector
+	Shards
 }
 
 // LeaseRequest asks for work.
@@ -83,7 +128,7 @@ type LeaseRequest struct {
 	Max int
 	// Until is when the leases expire if they are not extended.
 	Until time.Time
-	// Owner names the holder, for operators.
+	// Owner names the holder, for operators. A driver need not keep it.
 	Owner string
 }
 
@@ -99,6 +144,7 @@ type Lease struct {
 type Leased struct {
 	Leases []Lease
 	// NextAt is when the next item becomes due or the next lease expires, as far as is known now; zero if there is none.
+	// It is sure only if there was not enough to lease.
 	NextAt time.Time
 }
 
@@ -127,8 +173,17 @@ type Stats struct {
 	Delayed int
 	Leased  int
 	Dead    int
-	// OldestDueAt is the due time of the ready item that waits longest; zero if none is ready.
+	// OldestDueAt is the earliest due time among the first items of the lanes, those that would be leased next; zero if
+	// none is ready. A driver may look at some of the lanes only, those whose turn is next.
 	OldestDueAt time.Time
+}
+
+// CutReason returns the reason as a driver keeps it: at most ReasonBytesMax, no half characters.
+func CutReason(reason string) string {
+	if len(reason) > ReasonBytesMax {
+		reason = reason[:ReasonBytesMax]
+	}
+	return strings.ToValidUTF8(reason, "")
 }
 
 // DeadItem is an item that left the queue's way.

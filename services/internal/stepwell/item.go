@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 )
 
@@ -67,6 +68,37 @@ func (id ItemID) Run() RunID {
 	return RunID{run}
 }
 
+// Item is what the id tells of its item: run, kind, step or number, attempt. Errors: ErrInvalid.
+func (id ItemID) Item() (Item, error) {
+	invalid := Invalidf("%q is not an item's id", string(id))
+	text := string(id)
+	first, last := strings.IndexByte(text, '.'), strings.LastIndexByte(text, '.')
+	if first < 0 || last < first+2 {
+		return Item{}, invalid
+	}
+	item := Item{ID: id, Run: id.Run()}
+	attempt, err := strconv.Atoi(text[last+1:])
+	if err != nil || item.Run == (RunID{}) {
+		return Item{}, invalid
+	}
+	item.Attempt = attempt
+	letter, target := text[first+1], text[first+2:last]
+	for kind := ItemDiscovery; kind <= ItemTimeout; kind++ {
+		if kind.letter() == letter {
+			item.Kind = kind
+		}
+	}
+	if item.Kind != ItemDiscovery {
+		item.Step = StepID(target)
+	} else if item.Number, err = strconv.Atoi(target); err != nil {
+		return Item{}, invalid
+	}
+	if item.id() != id {
+		return Item{}, invalid
+	}
+	return item, nil
+}
+
 // Item is one unit of work for an executor.
 type Item struct {
 	ID       ItemID
@@ -85,12 +117,35 @@ type Item struct {
 	Race bool
 	// DueAt is when the item may be leased.
 	DueAt time.Time
+	// Parked says that the item is not in the queue, because it was due later than Horizon when it was opened. A runner
+	// unparks it when its time is near.
+	Parked bool
 	// Generation is the latest lease that claimed the item in the store; 0 if none had to.
 	Generation int
 	// Priority moves the item ahead of others in its lane that are due, by this much.
 	Priority time.Duration
 	// Limits are the keys that share the item's limits; with Function they make its lane.
 	Limits []LimitKey
+}
+
+// Horizon is how far ahead of its time an item goes into the queue.
+const Horizon = 10 * time.Minute
+
+// OpenedAt is the item as it is opened at an instant: parked if it is due later than Horizon.
+func (i Item) OpenedAt(now time.Time) Item {
+	i.Parked = i.DueAt.Sub(now) > Horizon
+	return i
+}
+
+// Unparked are those of the items that belong in the queue.
+func Unparked(items []Item) []Item {
+	var unparked []Item
+	for _, item := range items {
+		if !item.Parked {
+			unparked = append(unparked, item)
+		}
+	}
+	return unparked
 }
 
 // CountedAttempt is the attempt as the app sees it and as the retry budget counts it.
@@ -114,8 +169,43 @@ func (i Item) Lane() Lane {
 	return Lane(b.String())
 }
 
-// Lane is a function and the values of its limit keys.
+// Lane is a function and the values of its limit keys. Its text is `<function>` and, for each limit key,
+// `/<kind>.<index>="<value>"` with the value quoted as in Go.
 type Lane string
+
+// Parse returns the function and the limit keys of which the lane was made. ErrInvalid: the text is no lane.
+func (l Lane) Parse() (FunctionID, []LimitKey, error) {
+	head, rest, limited := strings.Cut(string(l), "/")
+	function, err := uuid.Parse(head)
+	item := Item{Function: FunctionID{function}}
+	for err == nil && limited {
+		var key LimitKey
+		key, rest, err = cutLimitKey(rest)
+		item.Limits = append(item.Limits, key)
+		rest, limited = strings.CutPrefix(rest, "/")
+	}
+	if err != nil || item.Lane() != l { // another way to write it would be another lane
+		return FunctionID{}, nil, Invalidf("%q is no lane", string(l))
+	}
+	return item.Function, item.Limits, nil
+}
+
+// cutLimitKey reads the limit key at the beginning of a lane's rest.
+func cutLimitKey(text string) (key LimitKey, rest string, _ error) {
+	name, value, _ := strings.Cut(text, "=")
+	kind, index, _ := strings.Cut(name, ".")
+	quoted, err := strconv.QuotedPrefix(value)
+	if err != nil {
+		return LimitKey{}, "", err
+	}
+	if key.Value, err = strconv.Unquote(quoted); err != nil {
+		return LimitKey{}, "", err
+	}
+	number, _ := strconv.Atoi(kind)
+	key.Kind = LimitKind(number)
+	key.Index, _ = strconv.Atoi(index)
+	return key, value[len(quoted):], nil
+}
 
 // LimitKey is the value that one of a function's limits has for a run.
 type LimitKey struct {
@@ -146,12 +236,14 @@ func NewStepItem(run Run, kind ItemKind, step StepID, dueAt time.Time) Item {
 }
 
 func newItem(run Run, kind ItemKind, step StepID, number int, dueAt time.Time) Item {
-	item := Item{
-		Run: run.ID, Function: run.Function, Kind: kind, Step: step, Number: number,
-		DueAt: dueAt, Priority: run.Priority, Limits: run.Limits,
-	}
-	item.ID = item.id()
-	return item
+	return Item{Kind: kind, Step: step, Number: number, DueAt: dueAt}.Of(run)
+}
+
+// Of is the item with what it has from its run, and so with its id.
+func (i Item) Of(run Run) Item {
+	i.Run, i.Function, i.Priority, i.Limits = run.ID, run.Function, run.Priority, run.Limits
+	i.ID = i.id()
+	return i
 }
 
 // Next is the item's next attempt.

@@ -1,6 +1,7 @@
 package stepwell_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -46,9 +47,43 @@ func TestItemIDsNeverChange(t *testing.T) {
 	}
 }
 
+// TestItemIsReadFromItsID: what the queue must not store twice.
+func TestItemIsReadFromItsID(t *testing.T) {
+	t.Parallel()
+	step := rapid.StringMatching(`[a-z0-9./ \x00\xff"]{0,6}`)
+	rapid.Check(t, func(t *rapid.T) {
+		run := stepwell.Run{ID: newRun(t).ID}
+		kind := stepwell.ItemKind(rapid.IntRange(0, int(stepwell.ItemTimeout)).Draw(t, "kind"))
+		want := stepwell.NewDiscovery(run, rapid.IntRange(0, 1000).Draw(t, "number"), time.Time{})
+		if kind != stepwell.ItemDiscovery {
+			want = stepwell.NewStepItem(run, kind, stepwell.StepID(step.Draw(t, "step")), time.Time{})
+		}
+		for range rapid.IntRange(0, 12).Draw(t, "attempt") {
+			want = want.Next(time.Time{})
+		}
+		got, err := want.ID.Item()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	})
+}
+
+func TestTextThatIsNoItemIDIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", ".", "..", ulidText, ulidText + ".", ulidText + ".d1", ulidText + "..0", ulidText + ".d1.", ulidText + ".d1.x",
+		ulidText + ".d01.0", ulidText + ".d1.00", ulidText + ".d1.+1", ulidText + ".d.0", ulidText + ".x1.0",
+		ulidText[1:] + ".d1.0", strings.ToLower(ulidText) + ".d1.0", ulidText + ".d99999999999999999999.0",
+	} {
+		_, err := stepwell.ItemID(text).Item()
+		require.ErrorIs(t, err, stepwell.ErrInvalid, text)
+	}
+}
+
 func TestTextThatIsNoItemIDHasNoRun(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", ".", ".d1.0", "d1.0", ulidText[1:] + ".d1.0", ulidText + "0.d1.0", " " + ulidText + ".d1.0"} {
+	for _, text := range []string{
+		"", ".", ".d1.0", "d1.0", ulidText[1:] + ".d1.0", ulidText + "0.d1.0", " " + ulidText + ".d1.0",
+	} {
 		require.Equal(t, stepwell.RunID{}, stepwell.ItemID(text).Run(), text)
 	}
 }
@@ -68,6 +103,17 @@ func TestItemTakesFromItsRunWhatTheQueueNeeds(t *testing.T) {
 		DueAt: instant(), Priority: run.Priority, Limits: run.Limits,
 	}
 	require.Equal(t, want, step)
+}
+
+// TestItemOfARun: whoever knows the step only, leaves to the run what is the run's.
+func TestItemOfARun(t *testing.T) {
+	t.Parallel()
+	run := newRun(t)
+	want := stepwell.NewStepItem(run, stepwell.ItemSleep, "abc", instant())
+	want.Race = true
+	require.Equal(t, want, stepwell.Item{Kind: stepwell.ItemSleep, Step: "abc", DueAt: instant(), Race: true}.Of(run))
+	next := want.Next(instant())
+	require.Equal(t, next, next.Of(run), "it counts the attempt")
 }
 
 func TestNextAttemptKeepsAllButLeaseAndTime(t *testing.T) {
@@ -146,14 +192,36 @@ func TestLanesAreEqualOnlyForEqualKeys(t *testing.T) {
 	keys := rapid.SliceOfN(key, 0, 3)
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := stepwell.Item{Limits: keys.Draw(t, "a")}, stepwell.Item{Limits: keys.Draw(t, "b")}
+		a.Function = stepwell.FunctionID{UUID: [16]byte{byte(rapid.IntRange(0, 255).Draw(t, "function"))}}
+		b.Function = a.Function
+		function, limits, err := a.Lane().Parse()
+		require.NoError(t, err)
+		require.Equal(t, a.Function, function)
+		require.Len(t, limits, len(a.Limits))
+		for i := range limits {
+			require.Equal(t, a.Limits[i], limits[i])
+		}
 		same := len(a.Limits) == len(b.Limits)
 		for i := 0; same && i < len(a.Limits); i++ {
 			same = a.Limits[i] == b.Limits[i]
 		}
 		require.Equal(t, same, a.Lane() == b.Lane(), "%s %s", a.Lane(), b.Lane())
-		b.Function = stepwell.FunctionID{UUID: [16]byte{1}}
+		b.Function = stepwell.FunctionID{UUID: [16]byte{1, 1}}
 		require.NotEqual(t, a.Lane(), b.Lane())
 	})
+}
+
+func TestTextThatIsNoLaneIsRefused(t *testing.T) {
+	t.Parallel()
+	const function = "4df6e8b1-b9bd-5722-b1db-37550bb04c00"
+	for _, text := range []string{
+		"", "/", "x", function[1:], strings.ToUpper(function), "{" + function + "}", function + "/", function + "/0.0",
+		function + "/0.0=", function + `/0.0="`, function + `/0.0=a`, function + `/0="a"`, function + `/00.0="a"`,
+		function + `/0.0="a"/`, function + `/0.0="a"x`, function + `/x.0="a"`, function + "/0.0=`a`", function + `/0.0="\u0061"`,
+	} {
+		_, _, err := stepwell.Lane(text).Parse()
+		require.ErrorIs(t, err, stepwell.ErrInvalid, text)
+	}
 }
 
 func TestItemKindsAreShownByName(t *testing.T) {

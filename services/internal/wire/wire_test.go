@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 	"github.com/stretchr/testify/require"
@@ -41,14 +42,14 @@ func survives[Noun any, Message proto.Message](
 		full := filled[Noun](t)
 		message := to(full)
 		requireFull(t, message.ProtoReflect())
-		require.Equal(t, full, from(sent(t, message)))
+		require.Empty(t, cmp.Diff(full, from(sent(t, message))))
 
 		var zero Noun
-		require.Equal(t, zero, from(sent(t, to(zero))))
+		require.Empty(t, cmp.Diff(zero, from(sent(t, to(zero)))))
 
 		rapid.Check(t, func(t *rapid.T) {
 			noun := drawn[Noun](t)
-			require.Equal(t, noun, from(sent(t, to(noun))))
+			require.Empty(t, cmp.Diff(noun, from(sent(t, to(noun)))))
 		})
 	})
 }

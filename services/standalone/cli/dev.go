@@ -21,6 +21,7 @@ import (
 	"github.com/stepwell/stepwell/services/executor"
 	"github.com/stepwell/stepwell/services/internal/queue/memqueue"
 	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/standalone"
 	"github.com/stepwell/stepwell/services/state/store/memstore"
 )
@@ -113,7 +114,7 @@ func (o *devOptions) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	system, err := standalone.New(standalone.Config{Executor: o.executor, Discovery: o.discovery}, standalone.Deps{
+	system, err := standalone.New(standalone.Config{Runner: runner.DefaultConfig(), Executor: o.executor, Discovery: o.discovery}, standalone.Deps{
 		Store: memstore.New(o.memory), Queue: memqueue.New(), Keys: eventapi.OpenKeys{},
 		HTTP: httpListeners, GRPC: grpcListeners, Transport: executor.NewTransport(), Dial: (&net.Dialer{}).DialContext,
 		ServerKind: sdk.KindDev,

@@ -46,6 +46,13 @@ func fromCommitted(m *statev1.Committed) store.Committed {
 	}
 }
 
+func fromLoaded(m *statev1.LoadedRun) store.Loaded {
+	if m.GetFailure() != nil {
+		return store.Loaded{Err: fromFailure(m.GetFailure())}
+	}
+	return store.Loaded{State: wire.FromRunState(m.GetState())}
+}
+
 func fromFailure(m *statev1.Failure) error {
 	if m == nil {
 		return nil

@@ -6,6 +6,8 @@ package stateclient
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -51,13 +53,21 @@ func (c *Client) Claim(ctx context.Context, item stepwell.ItemID, generation int
 	return err
 }
 
-// LoadRun implements store.Committer.
-func (c *Client) LoadRun(ctx context.Context, id stepwell.RunID) (stepwell.RunState, error) {
-	m, err := c.state.LoadRun(ctx, &statev1.LoadRunRequest{RunId: wire.ULID(id.ULID)})
-	if err != nil {
-		return stepwell.RunState{}, err
+// LoadRuns implements store.Committer.
+func (c *Client) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loaded, error) {
+	all := make([]store.Loaded, 0, len(ids))
+	for len(all) < len(ids) { // an answer holds as many of the first as fit
+		rest := wire.Each(ids[len(all):], func(id stepwell.RunID) []byte { return wire.ULID(id.ULID) })
+		m, err := c.state.LoadRuns(ctx, &statev1.LoadRunsRequest{RunIds: rest})
+		if err != nil {
+			return nil, err
+		}
+		if n := len(m.GetRuns()); n == 0 || n > len(rest) {
+			return nil, fmt.Errorf("state service loaded %d of %d runs", n, len(rest))
+		}
+		all = append(all, wire.Each(m.GetRuns(), fromLoaded)...)
 	}
-	return wire.FromRunState(m.GetState()), nil
+	return all, nil
 }
 
 // SyncApp implements store.Catalog.
@@ -93,6 +103,20 @@ func (c *Client) DueItems(ctx context.Context, query store.DueQuery) ([]stepwell
 		return nil, "", err
 	}
 	return wire.Each(m.GetItems(), wire.FromItem), m.GetNextPageToken(), nil
+}
+
+// ParkedItems implements store.Backlog.
+func (c *Client) ParkedItems(ctx context.Context, before time.Time, limit int) ([]stepwell.Item, error) {
+	m, err := c.state.ListParkedItems(ctx, &statev1.ListParkedItemsRequest{
+		Before: wire.Time(before), PageSize: int32(limit),
+	})
+	return wire.Each(m.GetItems(), wire.FromItem), err
+}
+
+// Unpark implements store.Backlog.
+func (c *Client) Unpark(ctx context.Context, items []stepwell.ItemID) error {
+	_, err := c.state.UnparkItems(ctx, &statev1.UnparkItemsRequest{ItemIds: wire.ItemIDs(items)})
+	return err
 }
 
 // UnroutedEvents implements store.Backlog.

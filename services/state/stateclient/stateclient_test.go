@@ -23,22 +23,28 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store {
 		t.Helper()
-		network := rpc.NewMemory()
-		listener, err := network.Listen(state.Name)
-		require.NoError(t, err)
-		service, err := state.New(state.Deps{Store: memstore.New(memstore.DefaultConfig())})
-		require.NoError(t, err)
-		server := rpc.NewServer(listener, slog.New(slog.DiscardHandler), service.Register)
-		conn, err := network.Dial(state.Name)
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-		done := make(chan error, 1)
-		go func() { done <- server.Run(ctx) }()
-		t.Cleanup(func() {
-			require.NoError(t, conn.Close())
-			cancel()
-			require.NoError(t, <-done)
-		})
-		return stateclient.New(conn)
+		return remote(t, memstore.New(memstore.DefaultConfig()))
 	})
+}
+
+// remote is the store behind a state service.
+func remote(t *testing.T, behind store.Store) *stateclient.Client {
+	t.Helper()
+	network := rpc.NewMemory()
+	listener, err := network.Listen(state.Name)
+	require.NoError(t, err)
+	service, err := state.New(state.Deps{Store: behind})
+	require.NoError(t, err)
+	server := rpc.NewServer(listener, slog.New(slog.DiscardHandler), service.Register)
+	conn, err := network.Dial(state.Name)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		require.NoError(t, conn.Close())
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return stateclient.New(conn)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -39,7 +40,7 @@ func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Tr
 		return Applied{}, err
 	}
 	changed := *run
-	a := application{run: &changed, recorded: recorded, open: slices.Clone(run.Progress.Open)}
+	a := application{run: &changed, recorded: recorded, open: slices.Clone(run.Progress.Open), at: t.At}
 	if err := a.apply(settled, t); err != nil {
 		return Applied{}, err
 	}
@@ -105,6 +106,33 @@ func admit(run stepwell.Run, t stepwell.Transition) (stepwell.Item, error) {
 	return item, nil
 }
 
+// Claim makes generation the latest lease of an open item of the run. Errors: stepwell.ErrConflict if the run has ended,
+// the item is not open, or a later lease claimed it (I12).
+func Claim(run *stepwell.Run, id stepwell.ItemID, generation int) error {
+	if run.Status.Ended() {
+		return fmt.Errorf("run %s has ended: %w", run.ID, stepwell.ErrConflict)
+	}
+	i := slices.IndexFunc(run.Progress.Open, func(o stepwell.Item) bool { return o.ID == id })
+	if i < 0 {
+		return fmt.Errorf("item %s is not open: %w", id, stepwell.ErrConflict)
+	}
+	if claimed := run.Progress.Open[i].Generation; generation < claimed {
+		return fmt.Errorf("item %s was claimed by lease %d: %w", id, claimed, stepwell.ErrConflict)
+	}
+	run.Progress.Open[i].Generation = generation
+	return nil
+}
+
+// Unpark marks an open item of the run as queued. It reports whether that changed anything.
+func Unpark(run *stepwell.Run, id stepwell.ItemID) bool {
+	i := slices.IndexFunc(run.Progress.Open, func(o stepwell.Item) bool { return o.ID == id && o.Parked })
+	if i < 0 {
+		return false
+	}
+	run.Progress.Open[i].Parked = false
+	return true
+}
+
 // application is one transition being applied.
 type application struct {
 	Applied
@@ -112,6 +140,7 @@ type application struct {
 	run      *stepwell.Run
 	recorded func(stepwell.StepID) bool
 	open     []stepwell.Item
+	at       time.Time
 }
 
 func (a *application) settle(item stepwell.Item, t stepwell.Transition) {
@@ -177,6 +206,7 @@ func (a *application) openStep(opening stepwell.Opening) {
 }
 
 func (a *application) openItem(item stepwell.Item) {
+	item = item.OpenedAt(a.at)
 	a.open = append(a.open, item)
 	a.Opened = append(a.Opened, item)
 }

@@ -24,7 +24,7 @@ import (
 
 // The bounds of one call.
 const (
-	// TransitionsMax bounds the transitions of one Commit.
+	// TransitionsMax bounds the transitions of one Commit, the requests of one Ingest, and the runs of one LoadRuns.
 	TransitionsMax = 1024
 	// PageMax bounds the rows of one page.
 	PageMax = 1000
@@ -79,7 +79,7 @@ type Ingested struct {
 	// Runs are, for each event, the runs of its starts in their order: new ones, or those of the first time. A start of
 	// an event that was routed before, by a function that it did not start then, has the zero ID.
 	Runs [][]StartedRun
-	// Opened are the items of new runs and of transitions, to be enqueued.
+	// Opened are the items of new runs and of transitions, to be enqueued unless they are parked.
 	Opened []stepwell.Item
 	// Dropped are items that are no longer open.
 	Dropped []stepwell.ItemID
@@ -101,15 +101,30 @@ type Committer interface {
 	// Claim makes generation the item's latest lease, so that older ones can no longer settle it (I12). Every lease of
 	// an item but its first claims it before it works. Errors: as Commit; ErrConflict if a later lease claimed it.
 	Claim(ctx context.Context, item stepwell.ItemID, generation int) error
-	// LoadRun returns what deciding the run's next transition needs, as of all commits that were reported as done.
-	// Errors: stepwell.ErrNotFound.
-	LoadRun(ctx context.Context, id stepwell.RunID) (stepwell.RunState, error)
+	// LoadRuns returns what deciding the runs' next transitions needs, in the same order, as of all commits that were
+	// reported as done. Errors of one: stepwell.ErrNotFound.
+	LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]Loaded, error)
+}
+
+// Loaded is the answer for one run.
+type Loaded struct {
+	Err   error
+	State stepwell.RunState
+}
+
+// LoadRun loads a single run.
+func LoadRun(ctx context.Context, from Committer, id stepwell.RunID) (stepwell.RunState, error) {
+	loaded, err := from.LoadRuns(ctx, []stepwell.RunID{id})
+	if err != nil {
+		return stepwell.RunState{}, err
+	}
+	return loaded[0].State, loaded[0].Err
 }
 
 // Committed reports on one transition.
 type Committed struct {
 	Err error
-	// Opened are the items that the run now waits for in addition, to be enqueued.
+	// Opened are the items that the run now waits for in addition, to be enqueued unless they are parked.
 	Opened []stepwell.Item
 	// Dropped are items, besides the settled one, that are no longer open: they may be removed from the queue.
 	Dropped []stepwell.ItemID
@@ -139,6 +154,10 @@ type Backlog interface {
 	// DueItems returns open items of live runs that are due before an instant, earliest first, after the cursor of the
 	// page before ("" to begin). next is "" when there are no more.
 	DueItems(ctx context.Context, query DueQuery) (items []stepwell.Item, next string, err error)
+	// ParkedItems returns parked items that are due before an instant, earliest first, at most limit.
+	ParkedItems(ctx context.Context, before time.Time, limit int) ([]stepwell.Item, error)
+	// Unpark says that items are in the queue now. Those that are not open any more are passed over.
+	Unpark(ctx context.Context, items []stepwell.ItemID) error
 	// UnroutedEvents returns events that were stored unrouted, oldest first.
 	UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error)
 }
@@ -149,6 +168,12 @@ type DueQuery struct {
 	Cursor string
 	// Limit is at most PageMax.
 	Limit int
+}
+
+// Maintainer is what some drivers want done now and then. Any number of processes may call it.
+type Maintainer interface {
+	// Maintain makes room for what is to come and drops what need not be kept any longer.
+	Maintain(ctx context.Context, now time.Time) error
 }
 
 // Reader serves people and APIs. What it returns is never older than what was reported as done.

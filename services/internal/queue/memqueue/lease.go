@@ -163,6 +163,6 @@ func (q *Queue) Bury(_ context.Context, lease queue.Lease, now time.Time, reason
 
 // bury makes an entry that is nowhere dead.
 func (q *Queue) bury(e *entry, now time.Time, reason string) {
-	e.state, e.reason, e.diedAt = stateDead, reason, now
+	e.state, e.reason, e.diedAt = stateDead, queue.CutReason(reason), now
 	q.dead = append(q.dead, e)
 }

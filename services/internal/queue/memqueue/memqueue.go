@@ -26,6 +26,9 @@ type Queue struct {
 	leased  entryHeap
 	dead    []*entry
 	serial  uint64
+	locks   map[string]lockHold
+	// rebuilt says that the queue was filled since it was made.
+	rebuilt bool
 	// changed is closed, and replaced, when something became leasable or due earlier.
 	changed chan struct{}
 }
@@ -39,6 +42,7 @@ func New() *Queue {
 		lanes:   map[stepwell.Lane]*lane{},
 		delayed: entryHeap{less: func(a, b *entry) bool { return a.item.DueAt.Before(b.item.DueAt) }},
 		leased:  entryHeap{less: func(a, b *entry) bool { return a.expiresAt.Before(b.expiresAt) }},
+		locks:   map[string]lockHold{},
 		changed: make(chan struct{}),
 	}
 }
@@ -180,10 +184,8 @@ func (q *Queue) Stats(_ context.Context, now time.Time) (queue.Stats, error) {
 	stats := queue.Stats{Delayed: q.delayed.len(), Leased: q.leased.len(), Dead: len(q.dead)}
 	for _, l := range q.ring {
 		stats.Ready += l.ready.len()
-		for _, e := range l.ready.entries {
-			if stats.OldestDueAt.IsZero() || e.item.DueAt.Before(stats.OldestDueAt) {
-				stats.OldestDueAt = e.item.DueAt
-			}
+		if dueAt := l.ready.first().item.DueAt; stats.OldestDueAt.IsZero() || dueAt.Before(stats.OldestDueAt) {
+			stats.OldestDueAt = dueAt
 		}
 	}
 	return stats, nil

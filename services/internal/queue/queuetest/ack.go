@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,6 +60,54 @@ func testAckHoldsOneThatIsDue(t *testing.T, f *fixture) {
 	acked, err = f.Ack(f.ctx, request)
 	require.NoError(t, err)
 	require.Nil(t, acked.Held, "it is not due")
+}
+
+// testAckEnqueuesForOtherRuns: a run that ends may wake its parent, which is of another function and another shard.
+func testAckEnqueuesForOtherRuns(t *testing.T, f *fixture) {
+	for n := range 20 {
+		f.enqueue(at(0), newItem("child", n, at(0)))
+	}
+	opened := map[stepwell.ItemID]bool{}
+	for n, lease := range f.lease(at(0), 20) {
+		own := stepwell.NewDiscovery(stepwell.Run{ID: lease.Item.Run, Function: lease.Item.Function}, 2, at(0))
+		next := []stepwell.Item{newItem("parent", 2*n, at(100)), newItem("parent", 2*n+1, at(0)), own}
+		acked, err := f.Ack(f.ctx, queue.AckRequest{Now: at(1), Lease: lease, Next: next, Hold: true, HoldUntil: at(61)})
+		require.NoError(t, err)
+		require.NotNil(t, acked.Held)
+		require.Equal(t, next[1], acked.Held.Item, "the first that is due, of whatever run")
+		opened[own.ID] = true
+	}
+	require.Equal(t, queue.Stats{Ready: 20, Delayed: 20, Leased: 20, OldestDueAt: at(0)}, f.stats(at(1)))
+	for _, lease := range f.lease(at(1), 100) {
+		require.True(t, opened[lease.Item.ID])
+		delete(opened, lease.Item.ID)
+	}
+	require.Empty(t, opened)
+}
+
+// testConcurrentAcksKeepApart: a driver may do the work of many calls at once, but each gets what is its own.
+func testConcurrentAcksKeepApart(t *testing.T, f *fixture) {
+	const count = 200
+	f.enqueue(at(0), newItems("a", count, at(-1))...)
+	var wg sync.WaitGroup
+	for n, lease := range f.lease(at(0), count) {
+		wg.Go(func() {
+			run := stepwell.Run{ID: lease.Item.Run, Function: lease.Item.Function}
+			request := queue.AckRequest{Now: at(1), Lease: lease, Hold: n%2 == 0, HoldUntil: at(61)}
+			request.Next = []stepwell.Item{stepwell.NewDiscovery(run, 2, at(0)), stepwell.NewDiscovery(run, 3, at(0))}
+			acked, err := f.Ack(f.ctx, request)
+			switch {
+			case err != nil:
+				t.Error(err)
+			case (acked.Held != nil) != request.Hold:
+				t.Errorf("held %v, asked %v", acked.Held, request.Hold)
+			case request.Hold && acked.Held.Item.ID != request.Next[0].ID:
+				t.Errorf("%s held for %s", acked.Held.Item.ID, request.Next[0].ID)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, queue.Stats{Ready: count * 3 / 2, Leased: count / 2, OldestDueAt: at(0)}, f.stats(at(1)))
 }
 
 func testReleaseWithDelay(t *testing.T, f *fixture) {

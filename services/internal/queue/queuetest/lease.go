@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -113,6 +114,59 @@ func testLostLeaseIsReported(t *testing.T, f *fixture) {
 	require.Equal(t, queue.Stats{Leased: 1}, f.stats(at(61)))
 }
 
+// testLeaseReturnsTheItem: a driver that keeps less than the item puts it together again.
+func testLeaseReturnsTheItem(t *testing.T, f *fixture) {
+	id := stepwell.NewFunctionID(stepwell.AppID{}, "a")
+	run := stepwell.Run{ID: stepwell.NewRunID(epoch(), id, "run"), Function: id, Priority: -time.Second}
+	limited := run
+	limited.ID = stepwell.NewRunID(epoch(), id, "limited")
+	limited.Limits = []stepwell.LimitKey{
+		{Kind: stepwell.LimitThrottle, Index: 1, Value: "any; \"text\"/0.0=\n\x00\xff\u2028"}, {Kind: stepwell.LimitConcurrency},
+	}
+	race := stepwell.NewStepItem(run, stepwell.ItemStep, "any; step\x00.\xff", at(0))
+	race.Race = true
+	items := []stepwell.Item{
+		stepwell.NewDiscovery(run, 3, at(0)).Next(at(0)), race, stepwell.NewDiscovery(limited, 1, at(0).Add(time.Microsecond)),
+		stepwell.NewStepItem(run, stepwell.ItemSleep, "z", at(1)), stepwell.NewStepItem(limited, stepwell.ItemTimeout, "t", at(1)),
+	}
+	f.enqueue(at(0), items...)
+	for round := range 2 { // also what was leased and expired
+		leases := f.lease(at(1+60*round), 10)
+		require.Len(t, leases, len(items))
+		for _, lease := range leases {
+			want := items[slices.IndexFunc(items, func(i stepwell.Item) bool { return i.ID == lease.Item.ID })]
+			lease.Item.DueAt = lease.Item.DueAt.UTC()
+			require.Equal(t, want, lease.Item)
+		}
+	}
+	for _, lease := range f.lease(at(121), 10) {
+		require.NoError(t, f.Bury(f.ctx, lease, at(121), "poison"))
+	}
+	dead, err := f.Dead(f.ctx, 10)
+	require.NoError(t, err)
+	require.Len(t, dead, len(items))
+	for _, d := range dead {
+		want := items[slices.IndexFunc(items, func(i stepwell.Item) bool { return i.ID == d.Item.ID })]
+		d.Item.DueAt = d.Item.DueAt.UTC()
+		require.Equal(t, want, d.Item)
+		require.NoError(t, f.Redrive(f.ctx, at(122), d.Item.ID))
+	}
+	require.Len(t, f.lease(at(122), 10), len(items))
+}
+
+// testInstantsAreMicroseconds: what is due at the instant at which it was opened is due at once, but nothing is early.
+func testInstantsAreMicroseconds(t *testing.T, f *fixture) {
+	now := at(0).Add(1234*time.Microsecond + 567*time.Nanosecond)
+	f.enqueue(now, newItem("a", 1, now))
+	f.leaseOne(now)
+	f.enqueue(now, newItem("a", 2, now.Add(time.Microsecond)))
+	require.Empty(t, f.lease(now, 1))
+	leased, err := f.Lease(f.ctx, queue.LeaseRequest{Now: now, Max: 1, Until: at(60)})
+	require.NoError(t, err)
+	require.WithinDuration(t, now.Add(time.Microsecond), leased.NextAt, time.Microsecond-1)
+	f.leaseOne(now.Add(time.Microsecond))
+}
+
 func testNotLeasedBeforeDue(t *testing.T, f *fixture) {
 	f.enqueue(at(0), newItem("a", 1, at(10)))
 	leased, err := f.Lease(f.ctx, queue.LeaseRequest{Now: at(9), Max: 1, Until: at(69)})
@@ -136,8 +190,48 @@ func testFloodDoesNotDelayAnotherLane(t *testing.T, f *fixture) {
 	}
 }
 
+// testManyLanesHaveTheirTurns: no lane has a second turn before all others of its shard had their first.
+func testManyLanesHaveTheirTurns(t *testing.T, f *fixture) {
+	const lanes, each = 40, 3 * queue.Quantum
+	var items []stepwell.Item
+	waiting := map[int]int{} // by shard, the lanes that had no turn yet
+	for n := range lanes {
+		steps := newSteps(fmt.Sprint("lane", n), each, at(0))
+		items = append(items, steps...)
+		waiting[f.ShardOf(steps[0])]++
+	}
+	f.enqueue(at(1), items...)
+	given := map[stepwell.RunID]int{}
+	for leased := 0; leased < len(items); {
+		leases := f.lease(at(1), 7)
+		require.NotEmpty(t, leases)
+		leased += len(leases)
+		for _, lease := range leases {
+			if given[lease.Item.Run]++; given[lease.Item.Run] == 1 {
+				waiting[f.ShardOf(lease.Item)]--
+			}
+			if given[lease.Item.Run] > queue.Quantum {
+				require.Zero(t, waiting[f.ShardOf(lease.Item)])
+			}
+		}
+	}
+}
+
+// testManyBecomeDueAtOnce: however few move at a time.
+func testManyBecomeDueAtOnce(t *testing.T, f *fixture) {
+	f.enqueue(at(0), newItems("a", 2000, at(10))...)
+	require.Empty(t, f.lease(at(9), queue.ItemsMax))
+	require.Len(t, f.lease(at(12), queue.ItemsMax), queue.ItemsMax)
+	require.Len(t, f.lease(at(12), queue.ItemsMax), 2000-queue.ItemsMax)
+	require.Empty(t, f.lease(at(12), queue.ItemsMax))
+	require.Equal(t, queue.Stats{Leased: 2000}, f.stats(at(12)))
+	// And expire at once.
+	require.Len(t, f.lease(at(72), queue.ItemsMax), queue.ItemsMax)
+	require.Equal(t, 2000-queue.ItemsMax, f.stats(at(72)).Ready)
+}
+
 func testLaneIsOrderedByDueTime(t *testing.T, f *fixture) {
-	items := newItems("a", 5, at(0))
+	items := newSteps("a", 5, at(0))
 	mixed := []stepwell.Item{items[3], items[0], items[4], items[1], items[2]}
 	f.enqueue(at(1), mixed...)
 	for _, want := range items {
@@ -146,9 +240,10 @@ func testLaneIsOrderedByDueTime(t *testing.T, f *fixture) {
 }
 
 func testPriorityGoesFirst(t *testing.T, f *fixture) {
-	normal, urgent, low := newItem("a", 1, at(0)), newItem("a", 2, at(5)), newItem("a", 3, at(-5))
-	urgent.Priority = 10 * time.Second
-	low.Priority = -10 * time.Second
+	steps := newSteps("a", 3, at(0))
+	normal, urgent, low := steps[0], steps[1], steps[2]
+	urgent.DueAt, urgent.Priority = at(5), 10*time.Second
+	low.DueAt, low.Priority = at(-5), -10*time.Second
 	f.enqueue(at(5), low, normal, urgent)
 	require.Equal(t, []stepwell.ItemID{urgent.ID, normal.ID, low.ID}, ids(f.lease(at(5), 3)))
 }

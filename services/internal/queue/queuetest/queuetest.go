@@ -27,20 +27,31 @@ func Run(t *testing.T, open func(t *testing.T) queue.Queue) {
 		"Q2_GenerationGoesOnFromTheStore": testGenerationGoesOn,
 		"Q2_ExtendedIsKept":               testExtendedIsKept,
 		"Q2_LostLeaseIsReported":          testLostLeaseIsReported,
+		"Q2_LeaseReturnsTheItem":          testLeaseReturnsTheItem,
 		"Q3_NotLeasedBeforeDue":           testNotLeasedBeforeDue,
+		"Q3_InstantsAreMicroseconds":      testInstantsAreMicroseconds,
 		"Q4_FloodDoesNotDelayAnotherLane": testFloodDoesNotDelayAnotherLane,
+		"Q4_ManyLanesHaveTheirTurns":      testManyLanesHaveTheirTurns,
 		"Q5_LaneIsOrderedByDueTime":       testLaneIsOrderedByDueTime,
 		"Q5_PriorityGoesFirst":            testPriorityGoesFirst,
 		"Q5_PriorityDoesNotMakeDue":       testPriorityDoesNotMakeDue,
 		"Q6_ExpiredTooOftenIsDead":        testExpiredTooOftenIsDead,
 		"Q6_ReleaseDoesNotCount":          testReleaseDoesNotCount,
+		"Q7_LostUntilRebuilt":             testLostUntilRebuilt,
+		"Q7_OnlyTheLockMarksRebuilt":      testOnlyTheLockMarksRebuilt,
 		"AckTakesOutAndEnqueues":          testAckTakesOutAndEnqueues,
 		"AckAfterLossTakesOut":            testAckAfterLossTakesOut,
 		"AckHoldsOneThatIsDue":            testAckHoldsOneThatIsDue,
+		"AckEnqueuesForOtherRuns":         testAckEnqueuesForOtherRuns,
+		"ConcurrentAcksKeepApart":         testConcurrentAcksKeepApart,
 		"ReleaseWithDelay":                testReleaseWithDelay,
 		"BuriedIsDeadUntilRedriven":       testBuriedIsDeadUntilRedriven,
 		"RemoveTakesOutInAnyState":        testRemoveTakesOutInAnyState,
 		"LeaseIsBounded":                  testLeaseIsBounded,
+		"ManyBecomeDueAtOnce":             testManyBecomeDueAtOnce,
+		"LockHasOneOwner":                 testLockHasOneOwner,
+		"LockExpires":                     testLockExpires,
+		"RunHasOneShard":                  testRunHasOneShard,
 		"WaitReturnsWhenEnqueued":         testWaitReturnsWhenEnqueued,
 		"WaitReturnsWhenDue":              testWaitReturnsWhenDue,
 		"WaitReturnsAtOnceWhenReady":      testWaitReturnsAtOnceWhenReady,
@@ -77,6 +88,17 @@ func newItems(function string, count int, dueAt time.Time) []stepwell.Item {
 	items := make([]stepwell.Item, count)
 	for i := range items {
 		items[i] = newItem(function, i, dueAt.Add(time.Duration(i)*time.Millisecond))
+	}
+	return items
+}
+
+// newSteps are steps of one run, and so of one shard, due one millisecond after the other.
+func newSteps(function string, count int, dueAt time.Time) []stepwell.Item {
+	run := stepwell.Run{ID: newItem(function, 0, dueAt).Run, Function: newItem(function, 0, dueAt).Function}
+	items := make([]stepwell.Item, count)
+	for i := range items {
+		step := stepwell.StepID(fmt.Sprint("step", i))
+		items[i] = stepwell.NewStepItem(run, stepwell.ItemStep, step, dueAt.Add(time.Duration(i)*time.Millisecond))
 	}
 	return items
 }

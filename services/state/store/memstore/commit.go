@@ -71,35 +71,32 @@ func (s *Store) Claim(_ context.Context, id stepwell.ItemID, generation int) err
 	if !known {
 		return fmt.Errorf("run of item %s: %w", id, stepwell.ErrNotFound)
 	}
-	for i := range record.run.Progress.Open {
-		item := &record.run.Progress.Open[i]
-		if item.ID != id {
-			continue
-		}
-		if generation < item.Generation {
-			return fmt.Errorf("item %s was claimed by lease %d: %w", id, item.Generation, stepwell.ErrConflict)
-		}
-		item.Generation = generation
-		return nil
-	}
-	return fmt.Errorf("item %s is not open: %w", id, stepwell.ErrConflict)
+	return store.Claim(&record.run, id, generation)
 }
 
-// LoadRun implements store.Committer.
-func (s *Store) LoadRun(_ context.Context, id stepwell.RunID) (stepwell.RunState, error) {
+// LoadRuns implements store.Committer.
+func (s *Store) LoadRuns(_ context.Context, ids []stepwell.RunID) ([]store.Loaded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	record, known := s.runs[id]
-	if !known {
-		return stepwell.RunState{}, fmt.Errorf("run %s: %w", id, stepwell.ErrNotFound)
+	loaded := make([]store.Loaded, len(ids))
+	for i, id := range ids {
+		if record, known := s.runs[id]; known {
+			loaded[i].State = s.state(record)
+		} else {
+			loaded[i].Err = fmt.Errorf("run %s: %w", id, stepwell.ErrNotFound)
+		}
 	}
+	return loaded, nil
+}
+
+func (s *Store) state(record *runRecord) stepwell.RunState {
 	state := stepwell.RunState{Run: copyRun(record.run), Events: s.eventsOf(record.run)}
 	state.Function, state.App = s.catalog(record.run.Environment).function(record.run.Function)
 	state.Steps = make([]stepwell.Step, len(record.recorded))
 	for i, at := range record.recorded {
 		state.Steps[i] = record.steps[at]
 	}
-	return state, nil
+	return state
 }
 
 func (s *Store) eventsOf(run stepwell.Run) []stepwell.Event {

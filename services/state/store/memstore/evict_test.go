@@ -39,7 +39,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 			events, err := s.Events(t.Context(), store.EventQuery{Environment: live.Environment, Limit: 1000})
 			require.NoError(t, err)
 			require.Less(t, len(events), 2*test.kept+2)
-			_, err = s.LoadRun(t.Context(), live.ID)
+			_, err = store.LoadRun(t.Context(), s, live.ID)
 			require.NoError(t, err)
 		})
 	}

@@ -1,7 +1,6 @@
 package memstore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -128,41 +127,4 @@ func removeID[ID any](ids []ID, id ID, compare func(a, b ID) int) []ID {
 		return ids
 	}
 	return slices.Delete(ids, i, i+1)
-}
-
-// UnroutedEvents implements store.Backlog.
-func (s *Store) UnroutedEvents(_ context.Context, limit int) ([]stepwell.Event, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ids := slices.SortedFunc(slices.Values(s.unrouted), compareEventIDs)
-	events := make([]stepwell.Event, 0, min(limit, len(ids)))
-	for _, id := range ids[:min(limit, len(ids))] {
-		events = append(events, s.events[id].event)
-	}
-	return events, nil
-}
-
-// DueItems implements store.Backlog.
-func (s *Store) DueItems(_ context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var due []stepwell.Item
-	for _, record := range s.runs {
-		for _, item := range record.run.Progress.Open {
-			if item.DueAt.Before(query.Before) && dueCursor(item) > query.Cursor {
-				due = append(due, item)
-			}
-		}
-	}
-	slices.SortFunc(due, func(a, b stepwell.Item) int { return cmp.Compare(dueCursor(a), dueCursor(b)) })
-	if len(due) <= query.Limit {
-		return due, "", nil
-	}
-	page := due[:query.Limit]
-	return page, dueCursor(page[len(page)-1]), nil
-}
-
-// dueCursor sorts as (due time, id) does.
-func dueCursor(item stepwell.Item) string {
-	return fmt.Sprintf("%020d.%s", item.DueAt.UnixNano(), item.ID)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
 )
 
 func testEndWinsOnce(t *testing.T, f *fixture) {
@@ -48,7 +49,7 @@ func testRecordedStepKeepsFirstResult(t *testing.T, f *fixture) {
 	f.mustCommit(stepwell.Transition{
 		Run: run.ID, Settles: opened[0].ID, Records: []stepwell.Step{recorded("a", `3`), recorded("b", `4`)},
 	})
-	state, err := f.LoadRun(f.ctx, run.ID)
+	state, err := store.LoadRun(f.ctx, f, run.ID)
 	require.NoError(t, err)
 	require.Len(t, state.Steps, 2)
 	require.Equal(t, `1`, string(state.Steps[0].Result.JSON))
@@ -66,7 +67,7 @@ func testItemIsSettledOnce(t *testing.T, f *fixture) {
 	t1.Records = []stepwell.Step{recorded("b", `1`)}
 	require.ErrorIs(t, f.commit(t1).Err, stepwell.ErrConflict)
 
-	state, err := f.LoadRun(f.ctx, run.ID)
+	state, err := store.LoadRun(f.ctx, f, run.ID)
 	require.NoError(t, err)
 	require.Len(t, state.Steps, 1, "nothing of the late commit is kept")
 }
@@ -135,7 +136,7 @@ func testParallelStepsGoOnOnce(t *testing.T, f *fixture) {
 	wg.Wait()
 	require.Len(t, opened, 1)
 	require.Equal(t, 1, discoveries(opened))
-	state, err := f.LoadRun(f.ctx, run.ID)
+	state, err := store.LoadRun(f.ctx, f, run.ID)
 	require.NoError(t, err)
 	require.Len(t, state.Steps, 20)
 	require.Equal(t, opened[0].ID, state.Run.Progress.Open[0].ID)
@@ -225,7 +226,7 @@ func testRetryKeepsTheRunGoing(t *testing.T, f *fixture) {
 	due := epoch().Add(2 * time.Hour)
 	retry := item.Next(due)
 	opened := f.mustCommit(stepwell.Transition{Run: run.ID, Settles: item.ID, Retry: &retry})
-	require.Equal(t, []stepwell.Item{retry}, opened)
+	require.Equal(t, []stepwell.Item{retry.OpenedAt(epoch().Add(time.Hour))}, opened)
 	require.Equal(t, 1, retry.Attempt)
 	require.NotEqual(t, item.ID, retry.ID)
 	got, err := f.Run(f.ctx, run.Environment, run.ID)
@@ -259,7 +260,7 @@ func testCheckpointBeyondBoundsIsRefused(t *testing.T, f *fixture) {
 	report.Records = []stepwell.Step{recorded("one more", `1`)}
 	require.ErrorIs(t, f.commit(report).Err, stepwell.ErrTooLarge)
 
-	state, err := f.LoadRun(f.ctx, run.ID)
+	state, err := store.LoadRun(f.ctx, f, run.ID)
 	require.NoError(t, err)
 	require.Len(t, state.Steps, stepwell.StepsMax)
 	require.Equal(t, stepwell.StepsMax, state.Run.Progress.StepCount)

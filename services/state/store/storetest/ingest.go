@@ -23,7 +23,7 @@ func testStoredIsRead(t *testing.T, f *fixture) {
 	run, err := f.Run(f.ctx, event.Environment, start.Run.ID)
 	require.NoError(t, err)
 	require.Equal(t, start.Run, run)
-	state, err := f.LoadRun(f.ctx, run.ID)
+	state, err := store.LoadRun(f.ctx, f, run.ID)
 	require.NoError(t, err)
 	require.Equal(t, start.Run, state.Run)
 	require.Equal(t, []stepwell.Event{event}, state.Events)
@@ -43,7 +43,7 @@ func testBytesAreKept(t *testing.T, f *fixture) {
 		Run: start.Run.ID, Settles: start.Run.Progress.Open[0].ID, Records: []stepwell.Step{recorded("a", odd)},
 	})
 
-	state, err := f.LoadRun(f.ctx, start.Run.ID)
+	state, err := store.LoadRun(f.ctx, f, start.Run.ID)
 	require.NoError(t, err)
 	require.Equal(t, odd, string(state.Events[0].Data))
 	require.Equal(t, odd, string(state.Steps[0].Result.JSON))

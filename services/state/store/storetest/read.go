@@ -86,6 +86,76 @@ func testDueItemsArePaged(t *testing.T, f *fixture) {
 	require.Equal(t, want, due, "earliest first, none beyond the instant")
 }
 
+func testParkedItemsAreFoundUntilUnparked(t *testing.T, f *fixture) {
+	at := epoch().Add(time.Hour) // when the fixture commits
+	hour := func(n int) time.Time { return at.Add(time.Duration(n) * time.Hour) }
+	run, item := f.newRun()
+	transition := stepwell.Transition{Run: run.ID, Settles: item.ID}
+	for i, due := range []time.Time{hour(3), at, hour(2), at.Add(stepwell.Horizon), hour(1)} {
+		transition.Opens = append(transition.Opens, stepwell.Opening{
+			Step: stepwell.Step{ID: stepIDs(5)[i], Kind: stepwell.StepSleep, DueAt: due},
+			Item: stepwell.NewStepItem(run, stepwell.ItemSleep, stepIDs(5)[i], due),
+		})
+	}
+	opened := f.mustCommit(transition)
+	for i, parked := range []bool{true, false, true, false, true} {
+		require.Equal(t, parked, opened[i].Parked, "item %d", i)
+	}
+	parked := func(before time.Time, limit int) []stepwell.Item {
+		items, err := f.ParkedItems(f.ctx, before, limit)
+		require.NoError(t, err)
+		return items
+	}
+	require.Empty(t, parked(hour(1), 10), "due before, not at")
+	require.Equal(t, []stepwell.Item{opened[4]}, parked(hour(1).Add(time.Second), 10))
+	require.Equal(t, []stepwell.Item{opened[4], opened[2], opened[0]}, parked(hour(9), 10), "earliest first")
+
+	f.mustCommit(stepwell.Transition{Run: run.ID, Settles: opened[2].ID})
+	_, closed := f.newRun()
+	f.mustCommit(stepwell.Transition{Run: closed.Run, Settles: closed.ID, End: &stepwell.End{Status: stepwell.RunFailed}})
+	require.NoError(t, f.Unpark(f.ctx, []stepwell.ItemID{opened[4].ID, opened[2].ID, opened[1].ID, closed.ID, "odd"}))
+	require.Equal(t, []stepwell.Item{opened[0]}, parked(hour(9), 10))
+	require.NoError(t, f.Unpark(f.ctx, []stepwell.ItemID{opened[4].ID}), "again")
+	state, err := store.LoadRun(f.ctx, f, run.ID)
+	require.NoError(t, err)
+	got, open := state.Run.Progress.OpenItem(opened[4].ID)
+	require.True(t, open, "it is only in the queue now")
+	require.False(t, got.Parked)
+
+	retry := opened[4].Next(hour(30))
+	again := f.mustCommit(stepwell.Transition{Run: run.ID, Settles: opened[4].ID, Retry: &retry})
+	require.Equal(t, []stepwell.Item{opened[0], again[0]}, parked(hour(99), 10))
+	require.Len(t, parked(hour(99), 1), 1)
+}
+
+func testManyRunsAreLoadedAtOnce(t *testing.T, f *fixture) {
+	var ids []stepwell.RunID
+	for range 3 {
+		run, item := f.newRun()
+		ids = append(ids, run.ID)
+		f.mustCommit(stepwell.Transition{
+			Run: run.ID, Settles: item.ID, Records: []stepwell.Step{recorded("a", `"of `+run.ID.String()+`"`)},
+		})
+	}
+	unknown := f.start(f.event("")).Run.ID
+	asked := []stepwell.RunID{ids[2], unknown, ids[0], ids[2]}
+	loaded, err := f.LoadRuns(f.ctx, asked)
+	require.NoError(t, err)
+	require.Len(t, loaded, len(asked))
+	for i, id := range asked {
+		if id == unknown {
+			require.ErrorIs(t, loaded[i].Err, stepwell.ErrNotFound)
+			continue
+		}
+		require.NoError(t, loaded[i].Err)
+		require.Equal(t, id, loaded[i].State.Run.ID)
+		require.JSONEq(t, `"of `+id.String()+`"`, string(loaded[i].State.Steps[0].Result.JSON))
+	}
+	none, err := f.LoadRuns(f.ctx, nil)
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
 func testRunsArePagedNewestFirst(t *testing.T, f *fixture) {
 	var ids []stepwell.RunID
 	for range 5 {
@@ -170,7 +240,7 @@ func testEnvironmentsSeeNothing(t *testing.T, f *fixture) {
 func testUnknownIsNotFound(t *testing.T, f *fixture) {
 	event := f.event("")
 	start := f.start(event)
-	_, err := f.LoadRun(f.ctx, start.Run.ID)
+	_, err := store.LoadRun(f.ctx, f, start.Run.ID)
 	require.ErrorIs(t, err, stepwell.ErrNotFound)
 	require.ErrorIs(t, f.Claim(f.ctx, start.Run.Progress.Open[0].ID, 1), stepwell.ErrNotFound)
 	require.ErrorIs(t, f.commit(stepwell.Transition{Run: start.Run.ID}).Err, stepwell.ErrNotFound)

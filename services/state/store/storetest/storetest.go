@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"SyncVersionsAndArchives":               testSyncVersionsAndArchives,
 		"SyncOfTheSameIsNoChange":               testSyncOfTheSameIsNoChange,
 		"DueItemsArePaged":                      testDueItemsArePaged,
+		"I8_ParkedItemsAreFoundUntilUnparked":   testParkedItemsAreFoundUntilUnparked,
+		"ManyRunsAreLoadedAtOnce":               testManyRunsAreLoadedAtOnce,
 		"RunsArePagedNewestFirst":               testRunsArePagedNewestFirst,
 		"EventsArePagedNewestFirst":             testEventsArePagedNewestFirst,
 		"I24_EnvironmentsSeeNothingOfEachOther": testEnvironmentsSeeNothing,

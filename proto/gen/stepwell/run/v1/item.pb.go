@@ -164,7 +164,9 @@ type Item struct {
 	// Moves it ahead of others by this many nanoseconds.
 	PriorityNanos int64 `protobuf:"varint,12,opt,name=priority_nanos,json=priorityNanos,proto3" json:"priority_nanos,omitempty"`
 	// The keys that share its limits.
-	Limits        []*LimitKey `protobuf:"bytes,13,rep,name=limits,proto3" json:"limits,omitempty"`
+	Limits []*LimitKey `protobuf:"bytes,13,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Not in the queue, because it was due much later when it was opened.
+	Parked        bool `protobuf:"varint,14,opt,name=parked,proto3" json:"parked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,6 +292,13 @@ func (x *Item) GetLimits() []*LimitKey {
 	return nil
 }
 
+func (x *Item) GetParked() bool {
+	if x != nil {
+		return x.Parked
+	}
+	return false
+}
+
 // LimitKey is the value that one of a function's limits has for a run.
 type LimitKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -358,7 +367,7 @@ var File_stepwell_run_v1_item_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\n" +
-	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x03\n" +
+	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x03\n" +
 	"\x04Item\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\fR\x05runId\x12\x1f\n" +
@@ -376,7 +385,8 @@ const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"generation\x18\v \x01(\x05R\n" +
 	"generation\x12%\n" +
 	"\x0epriority_nanos\x18\f \x01(\x03R\rpriorityNanos\x121\n" +
-	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\"f\n" +
+	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x12\x16\n" +
+	"\x06parked\x18\x0e \x01(\bR\x06parked\"f\n" +
 	"\bLimitKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.LimitKindR\x04kind\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x14\n" +

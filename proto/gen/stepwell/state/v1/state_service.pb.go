@@ -740,29 +740,29 @@ func (*ClaimResponse) Descriptor() ([]byte, []int) {
 	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{12}
 }
 
-// LoadRunRequest names a run.
-type LoadRunRequest struct {
+// LoadRunsRequest names runs.
+type LoadRunsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A ULID, 16 bytes.
-	RunId         []byte `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// ULIDs, 16 bytes each; at most 1024.
+	RunIds        [][]byte `protobuf:"bytes,1,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *LoadRunRequest) Reset() {
-	*x = LoadRunRequest{}
+func (x *LoadRunsRequest) Reset() {
+	*x = LoadRunsRequest{}
 	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *LoadRunRequest) String() string {
+func (x *LoadRunsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*LoadRunRequest) ProtoMessage() {}
+func (*LoadRunsRequest) ProtoMessage() {}
 
-func (x *LoadRunRequest) ProtoReflect() protoreflect.Message {
+func (x *LoadRunsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -774,41 +774,42 @@ func (x *LoadRunRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use LoadRunRequest.ProtoReflect.Descriptor instead.
-func (*LoadRunRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use LoadRunsRequest.ProtoReflect.Descriptor instead.
+func (*LoadRunsRequest) Descriptor() ([]byte, []int) {
 	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *LoadRunRequest) GetRunId() []byte {
+func (x *LoadRunsRequest) GetRunIds() [][]byte {
 	if x != nil {
-		return x.RunId
+		return x.RunIds
 	}
 	return nil
 }
 
-// LoadRunResponse holds the run's state.
-type LoadRunResponse struct {
+// LoadRunsResponse answers in the order of the request.
+type LoadRunsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state.
-	State         *v11.RunState `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// For the first of the runs, as many as fit into a message; ask again for the rest. At least one, if any was asked
+	// for.
+	Runs          []*LoadedRun `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *LoadRunResponse) Reset() {
-	*x = LoadRunResponse{}
+func (x *LoadRunsResponse) Reset() {
+	*x = LoadRunsResponse{}
 	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *LoadRunResponse) String() string {
+func (x *LoadRunsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*LoadRunResponse) ProtoMessage() {}
+func (*LoadRunsResponse) ProtoMessage() {}
 
-func (x *LoadRunResponse) ProtoReflect() protoreflect.Message {
+func (x *LoadRunsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -820,12 +821,67 @@ func (x *LoadRunResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use LoadRunResponse.ProtoReflect.Descriptor instead.
-func (*LoadRunResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use LoadRunsResponse.ProtoReflect.Descriptor instead.
+func (*LoadRunsResponse) Descriptor() ([]byte, []int) {
 	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *LoadRunResponse) GetState() *v11.RunState {
+func (x *LoadRunsResponse) GetRuns() []*LoadedRun {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+// LoadedRun is the answer for one run.
+type LoadedRun struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Set if there is no such run.
+	Failure *Failure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	// The run's state.
+	State         *v11.RunState `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoadedRun) Reset() {
+	*x = LoadedRun{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoadedRun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoadedRun) ProtoMessage() {}
+
+func (x *LoadedRun) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoadedRun.ProtoReflect.Descriptor instead.
+func (*LoadedRun) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LoadedRun) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+func (x *LoadedRun) GetState() *v11.RunState {
 	if x != nil {
 		return x.State
 	}
@@ -845,7 +901,7 @@ type SyncAppRequest struct {
 
 func (x *SyncAppRequest) Reset() {
 	*x = SyncAppRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -857,7 +913,7 @@ func (x *SyncAppRequest) String() string {
 func (*SyncAppRequest) ProtoMessage() {}
 
 func (x *SyncAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -870,7 +926,7 @@ func (x *SyncAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncAppRequest.ProtoReflect.Descriptor instead.
 func (*SyncAppRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{15}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SyncAppRequest) GetApp() *v12.App {
@@ -898,7 +954,7 @@ type SyncAppResponse struct {
 
 func (x *SyncAppResponse) Reset() {
 	*x = SyncAppResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +966,7 @@ func (x *SyncAppResponse) String() string {
 func (*SyncAppResponse) ProtoMessage() {}
 
 func (x *SyncAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +979,7 @@ func (x *SyncAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncAppResponse.ProtoReflect.Descriptor instead.
 func (*SyncAppResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{16}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SyncAppResponse) GetModified() bool {
@@ -946,7 +1002,7 @@ type ListFunctionsRequest struct {
 
 func (x *ListFunctionsRequest) Reset() {
 	*x = ListFunctionsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1014,7 @@ func (x *ListFunctionsRequest) String() string {
 func (*ListFunctionsRequest) ProtoMessage() {}
 
 func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1027,7 @@ func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsRequest.ProtoReflect.Descriptor instead.
 func (*ListFunctionsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{17}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListFunctionsRequest) GetEnvironmentId() []byte {
@@ -1003,7 +1059,7 @@ type ListFunctionsResponse struct {
 
 func (x *ListFunctionsResponse) Reset() {
 	*x = ListFunctionsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1071,7 @@ func (x *ListFunctionsResponse) String() string {
 func (*ListFunctionsResponse) ProtoMessage() {}
 
 func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1084,7 @@ func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsResponse.ProtoReflect.Descriptor instead.
 func (*ListFunctionsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{18}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListFunctionsResponse) GetRevision() int64 {
@@ -1067,7 +1123,7 @@ type ListDueItemsRequest struct {
 
 func (x *ListDueItemsRequest) Reset() {
 	*x = ListDueItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1135,7 @@ func (x *ListDueItemsRequest) String() string {
 func (*ListDueItemsRequest) ProtoMessage() {}
 
 func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1148,7 @@ func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListDueItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{19}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListDueItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1129,7 +1185,7 @@ type ListDueItemsResponse struct {
 
 func (x *ListDueItemsResponse) Reset() {
 	*x = ListDueItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1197,7 @@ func (x *ListDueItemsResponse) String() string {
 func (*ListDueItemsResponse) ProtoMessage() {}
 
 func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1210,7 @@ func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListDueItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{20}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListDueItemsResponse) GetItems() []*v11.Item {
@@ -1171,6 +1227,190 @@ func (x *ListDueItemsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListParkedItemsRequest asks for parked items.
+type ListParkedItemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Items due before this.
+	Before *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
+	// At most 1000.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParkedItemsRequest) Reset() {
+	*x = ListParkedItemsRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParkedItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParkedItemsRequest) ProtoMessage() {}
+
+func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParkedItemsRequest.ProtoReflect.Descriptor instead.
+func (*ListParkedItemsRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListParkedItemsRequest) GetBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *ListParkedItemsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// ListParkedItemsResponse holds parked items.
+type ListParkedItemsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Earliest first.
+	Items         []*v11.Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListParkedItemsResponse) Reset() {
+	*x = ListParkedItemsResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListParkedItemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListParkedItemsResponse) ProtoMessage() {}
+
+func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListParkedItemsResponse.ProtoReflect.Descriptor instead.
+func (*ListParkedItemsResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListParkedItemsResponse) GetItems() []*v11.Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// UnparkItemsRequest names items that are in the queue now.
+type UnparkItemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1000.
+	ItemIds       []string `protobuf:"bytes,1,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnparkItemsRequest) Reset() {
+	*x = UnparkItemsRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnparkItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnparkItemsRequest) ProtoMessage() {}
+
+func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnparkItemsRequest.ProtoReflect.Descriptor instead.
+func (*UnparkItemsRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *UnparkItemsRequest) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
+// UnparkItemsResponse is empty: the items are no longer parked.
+type UnparkItemsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnparkItemsResponse) Reset() {
+	*x = UnparkItemsResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnparkItemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnparkItemsResponse) ProtoMessage() {}
+
+func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnparkItemsResponse.ProtoReflect.Descriptor instead.
+func (*UnparkItemsResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
+}
+
 // ListUnroutedEventsRequest asks for unrouted events.
 type ListUnroutedEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1182,7 +1422,7 @@ type ListUnroutedEventsRequest struct {
 
 func (x *ListUnroutedEventsRequest) Reset() {
 	*x = ListUnroutedEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1434,7 @@ func (x *ListUnroutedEventsRequest) String() string {
 func (*ListUnroutedEventsRequest) ProtoMessage() {}
 
 func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1447,7 @@ func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListUnroutedEventsRequest) GetPageSize() int32 {
@@ -1228,7 +1468,7 @@ type ListUnroutedEventsResponse struct {
 
 func (x *ListUnroutedEventsResponse) Reset() {
 	*x = ListUnroutedEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1480,7 @@ func (x *ListUnroutedEventsResponse) String() string {
 func (*ListUnroutedEventsResponse) ProtoMessage() {}
 
 func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1493,7 @@ func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListUnroutedEventsResponse) GetEvents() []*v1.Event {
@@ -1276,7 +1516,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1528,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1541,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetRunRequest) GetEnvironmentId() []byte {
@@ -1329,7 +1569,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1581,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1594,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetRunResponse) GetRun() *v11.Run {
@@ -1377,7 +1617,7 @@ type GetRunHistoryRequest struct {
 
 func (x *GetRunHistoryRequest) Reset() {
 	*x = GetRunHistoryRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1629,7 @@ func (x *GetRunHistoryRequest) String() string {
 func (*GetRunHistoryRequest) ProtoMessage() {}
 
 func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1642,7 @@ func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetRunHistoryRequest) GetEnvironmentId() []byte {
@@ -1430,7 +1670,7 @@ type GetRunHistoryResponse struct {
 
 func (x *GetRunHistoryResponse) Reset() {
 	*x = GetRunHistoryResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1682,7 @@ func (x *GetRunHistoryResponse) String() string {
 func (*GetRunHistoryResponse) ProtoMessage() {}
 
 func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1695,7 @@ func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetRunHistoryResponse) GetHistory() *v11.RunHistory {
@@ -1486,7 +1726,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1738,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1751,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListRunsRequest) GetEnvironmentId() []byte {
@@ -1567,7 +1807,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1819,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1832,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListRunsResponse) GetRuns() []*v11.Run {
@@ -1615,7 +1855,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1867,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1880,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetEventRequest) GetEnvironmentId() []byte {
@@ -1668,7 +1908,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1920,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1933,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetEventResponse) GetEvent() *v1.Event {
@@ -1720,7 +1960,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1972,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1985,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListEventsRequest) GetEnvironmentId() []byte {
@@ -1787,7 +2027,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +2039,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +2052,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListEventsResponse) GetEvents() []*v1.Event {
@@ -1868,11 +2108,14 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x02 \x01(\x05R\n" +
 	"generation\"\x0f\n" +
-	"\rClaimResponse\"'\n" +
-	"\x0eLoadRunRequest\x12\x15\n" +
-	"\x06run_id\x18\x01 \x01(\fR\x05runId\"B\n" +
-	"\x0fLoadRunResponse\x12/\n" +
-	"\x05state\x18\x01 \x01(\v2\x19.stepwell.run.v1.RunStateR\x05state\"{\n" +
+	"\rClaimResponse\"*\n" +
+	"\x0fLoadRunsRequest\x12\x17\n" +
+	"\arun_ids\x18\x01 \x03(\fR\x06runIds\"D\n" +
+	"\x10LoadRunsResponse\x120\n" +
+	"\x04runs\x18\x01 \x03(\v2\x1c.stepwell.state.v1.LoadedRunR\x04runs\"r\n" +
+	"\tLoadedRun\x124\n" +
+	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x12/\n" +
+	"\x05state\x18\x02 \x01(\v2\x19.stepwell.run.v1.RunStateR\x05state\"{\n" +
 	"\x0eSyncAppRequest\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.stepwell.function.v1.AppR\x03app\x12<\n" +
 	"\tfunctions\x18\x02 \x03(\v2\x1e.stepwell.function.v1.FunctionR\tfunctions\"-\n" +
@@ -1892,7 +2135,15 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"k\n" +
 	"\x14ListDueItemsResponse\x12+\n" +
 	"\x05items\x18\x01 \x03(\v2\x15.stepwell.run.v1.ItemR\x05items\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"8\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"i\n" +
+	"\x16ListParkedItemsRequest\x122\n" +
+	"\x06before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06before\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"F\n" +
+	"\x17ListParkedItemsResponse\x12+\n" +
+	"\x05items\x18\x01 \x03(\v2\x15.stepwell.run.v1.ItemR\x05items\"/\n" +
+	"\x12UnparkItemsRequest\x12\x19\n" +
+	"\bitem_ids\x18\x01 \x03(\tR\aitemIds\"\x15\n" +
+	"\x13UnparkItemsResponse\"8\n" +
 	"\x19ListUnroutedEventsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\"N\n" +
 	"\x1aListUnroutedEventsResponse\x120\n" +
@@ -1928,15 +2179,18 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x0fbefore_event_id\x18\x03 \x01(\fR\rbeforeEventId\x12\x1b\n" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\"F\n" +
 	"\x12ListEventsResponse\x120\n" +
-	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events2\x8c\t\n" +
+	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events2\xd7\n" +
+	"\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
-	"\x05Claim\x12\x1f.stepwell.state.v1.ClaimRequest\x1a .stepwell.state.v1.ClaimResponse\x12P\n" +
-	"\aLoadRun\x12!.stepwell.state.v1.LoadRunRequest\x1a\".stepwell.state.v1.LoadRunResponse\x12P\n" +
+	"\x05Claim\x12\x1f.stepwell.state.v1.ClaimRequest\x1a .stepwell.state.v1.ClaimResponse\x12S\n" +
+	"\bLoadRuns\x12\".stepwell.state.v1.LoadRunsRequest\x1a#.stepwell.state.v1.LoadRunsResponse\x12P\n" +
 	"\aSyncApp\x12!.stepwell.state.v1.SyncAppRequest\x1a\".stepwell.state.v1.SyncAppResponse\x12b\n" +
 	"\rListFunctions\x12'.stepwell.state.v1.ListFunctionsRequest\x1a(.stepwell.state.v1.ListFunctionsResponse\x12_\n" +
-	"\fListDueItems\x12&.stepwell.state.v1.ListDueItemsRequest\x1a'.stepwell.state.v1.ListDueItemsResponse\x12q\n" +
+	"\fListDueItems\x12&.stepwell.state.v1.ListDueItemsRequest\x1a'.stepwell.state.v1.ListDueItemsResponse\x12h\n" +
+	"\x0fListParkedItems\x12).stepwell.state.v1.ListParkedItemsRequest\x1a*.stepwell.state.v1.ListParkedItemsResponse\x12\\\n" +
+	"\vUnparkItems\x12%.stepwell.state.v1.UnparkItemsRequest\x1a&.stepwell.state.v1.UnparkItemsResponse\x12q\n" +
 	"\x12ListUnroutedEvents\x12,.stepwell.state.v1.ListUnroutedEventsRequest\x1a-.stepwell.state.v1.ListUnroutedEventsResponse\x12M\n" +
 	"\x06GetRun\x12 .stepwell.state.v1.GetRunRequest\x1a!.stepwell.state.v1.GetRunResponse\x12b\n" +
 	"\rGetRunHistory\x12'.stepwell.state.v1.GetRunHistoryRequest\x1a(.stepwell.state.v1.GetRunHistoryResponse\x12S\n" +
@@ -1958,7 +2212,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -1973,99 +2227,112 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Committed)(nil),                  // 10: stepwell.state.v1.Committed
 	(*ClaimRequest)(nil),               // 11: stepwell.state.v1.ClaimRequest
 	(*ClaimResponse)(nil),              // 12: stepwell.state.v1.ClaimResponse
-	(*LoadRunRequest)(nil),             // 13: stepwell.state.v1.LoadRunRequest
-	(*LoadRunResponse)(nil),            // 14: stepwell.state.v1.LoadRunResponse
-	(*SyncAppRequest)(nil),             // 15: stepwell.state.v1.SyncAppRequest
-	(*SyncAppResponse)(nil),            // 16: stepwell.state.v1.SyncAppResponse
-	(*ListFunctionsRequest)(nil),       // 17: stepwell.state.v1.ListFunctionsRequest
-	(*ListFunctionsResponse)(nil),      // 18: stepwell.state.v1.ListFunctionsResponse
-	(*ListDueItemsRequest)(nil),        // 19: stepwell.state.v1.ListDueItemsRequest
-	(*ListDueItemsResponse)(nil),       // 20: stepwell.state.v1.ListDueItemsResponse
-	(*ListUnroutedEventsRequest)(nil),  // 21: stepwell.state.v1.ListUnroutedEventsRequest
-	(*ListUnroutedEventsResponse)(nil), // 22: stepwell.state.v1.ListUnroutedEventsResponse
-	(*GetRunRequest)(nil),              // 23: stepwell.state.v1.GetRunRequest
-	(*GetRunResponse)(nil),             // 24: stepwell.state.v1.GetRunResponse
-	(*GetRunHistoryRequest)(nil),       // 25: stepwell.state.v1.GetRunHistoryRequest
-	(*GetRunHistoryResponse)(nil),      // 26: stepwell.state.v1.GetRunHistoryResponse
-	(*ListRunsRequest)(nil),            // 27: stepwell.state.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),           // 28: stepwell.state.v1.ListRunsResponse
-	(*GetEventRequest)(nil),            // 29: stepwell.state.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 30: stepwell.state.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 31: stepwell.state.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 32: stepwell.state.v1.ListEventsResponse
-	(*timestamppb.Timestamp)(nil),      // 33: google.protobuf.Timestamp
-	(*v1.Event)(nil),                   // 34: stepwell.event.v1.Event
-	(*v11.RunStart)(nil),               // 35: stepwell.run.v1.RunStart
-	(*v11.Transition)(nil),             // 36: stepwell.run.v1.Transition
-	(*v11.Item)(nil),                   // 37: stepwell.run.v1.Item
-	(*v11.RunState)(nil),               // 38: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 39: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 40: stepwell.function.v1.Function
-	(*v11.Run)(nil),                    // 41: stepwell.run.v1.Run
-	(*v11.RunHistory)(nil),             // 42: stepwell.run.v1.RunHistory
-	(v11.RunStatus)(0),                 // 43: stepwell.run.v1.RunStatus
+	(*LoadRunsRequest)(nil),            // 13: stepwell.state.v1.LoadRunsRequest
+	(*LoadRunsResponse)(nil),           // 14: stepwell.state.v1.LoadRunsResponse
+	(*LoadedRun)(nil),                  // 15: stepwell.state.v1.LoadedRun
+	(*SyncAppRequest)(nil),             // 16: stepwell.state.v1.SyncAppRequest
+	(*SyncAppResponse)(nil),            // 17: stepwell.state.v1.SyncAppResponse
+	(*ListFunctionsRequest)(nil),       // 18: stepwell.state.v1.ListFunctionsRequest
+	(*ListFunctionsResponse)(nil),      // 19: stepwell.state.v1.ListFunctionsResponse
+	(*ListDueItemsRequest)(nil),        // 20: stepwell.state.v1.ListDueItemsRequest
+	(*ListDueItemsResponse)(nil),       // 21: stepwell.state.v1.ListDueItemsResponse
+	(*ListParkedItemsRequest)(nil),     // 22: stepwell.state.v1.ListParkedItemsRequest
+	(*ListParkedItemsResponse)(nil),    // 23: stepwell.state.v1.ListParkedItemsResponse
+	(*UnparkItemsRequest)(nil),         // 24: stepwell.state.v1.UnparkItemsRequest
+	(*UnparkItemsResponse)(nil),        // 25: stepwell.state.v1.UnparkItemsResponse
+	(*ListUnroutedEventsRequest)(nil),  // 26: stepwell.state.v1.ListUnroutedEventsRequest
+	(*ListUnroutedEventsResponse)(nil), // 27: stepwell.state.v1.ListUnroutedEventsResponse
+	(*GetRunRequest)(nil),              // 28: stepwell.state.v1.GetRunRequest
+	(*GetRunResponse)(nil),             // 29: stepwell.state.v1.GetRunResponse
+	(*GetRunHistoryRequest)(nil),       // 30: stepwell.state.v1.GetRunHistoryRequest
+	(*GetRunHistoryResponse)(nil),      // 31: stepwell.state.v1.GetRunHistoryResponse
+	(*ListRunsRequest)(nil),            // 32: stepwell.state.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),           // 33: stepwell.state.v1.ListRunsResponse
+	(*GetEventRequest)(nil),            // 34: stepwell.state.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 35: stepwell.state.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 36: stepwell.state.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 37: stepwell.state.v1.ListEventsResponse
+	(*timestamppb.Timestamp)(nil),      // 38: google.protobuf.Timestamp
+	(*v1.Event)(nil),                   // 39: stepwell.event.v1.Event
+	(*v11.RunStart)(nil),               // 40: stepwell.run.v1.RunStart
+	(*v11.Transition)(nil),             // 41: stepwell.run.v1.Transition
+	(*v11.Item)(nil),                   // 42: stepwell.run.v1.Item
+	(*v11.RunState)(nil),               // 43: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 44: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 45: stepwell.function.v1.Function
+	(*v11.Run)(nil),                    // 46: stepwell.run.v1.Run
+	(*v11.RunHistory)(nil),             // 47: stepwell.run.v1.RunHistory
+	(v11.RunStatus)(0),                 // 48: stepwell.run.v1.RunStatus
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	33, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	34, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	35, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	36, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	38, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	39, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	40, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	41, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
 	5,  // 6: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
 	0,  // 7: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
 	6,  // 8: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	37, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	42, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
 	7,  // 10: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	36, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	41, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
 	10, // 12: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
 	0,  // 13: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	37, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
-	38, // 15: stepwell.state.v1.LoadRunResponse.state:type_name -> stepwell.run.v1.RunState
-	39, // 16: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	40, // 17: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	39, // 18: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	40, // 19: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	33, // 20: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	37, // 21: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	34, // 22: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	41, // 23: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	42, // 24: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	43, // 25: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	41, // 26: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	34, // 27: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	34, // 28: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	1,  // 29: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	8,  // 30: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	11, // 31: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	13, // 32: stepwell.state.v1.StateService.LoadRun:input_type -> stepwell.state.v1.LoadRunRequest
-	15, // 33: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	17, // 34: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	19, // 35: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	21, // 36: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	23, // 37: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	25, // 38: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	27, // 39: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	29, // 40: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	31, // 41: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 42: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	9,  // 43: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	12, // 44: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	14, // 45: stepwell.state.v1.StateService.LoadRun:output_type -> stepwell.state.v1.LoadRunResponse
-	16, // 46: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	18, // 47: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	20, // 48: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	22, // 49: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	24, // 50: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	26, // 51: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	28, // 52: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	30, // 53: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	32, // 54: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	42, // [42:55] is the sub-list for method output_type
-	29, // [29:42] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	42, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	15, // 15: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
+	0,  // 16: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
+	43, // 17: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	44, // 18: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	45, // 19: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	44, // 20: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	45, // 21: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	38, // 22: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	42, // 23: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	38, // 24: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	42, // 25: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	39, // 26: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	46, // 27: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	47, // 28: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	48, // 29: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	46, // 30: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	39, // 31: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	39, // 32: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	1,  // 33: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	8,  // 34: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	11, // 35: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	13, // 36: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	16, // 37: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	18, // 38: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	20, // 39: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	22, // 40: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	24, // 41: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	26, // 42: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	28, // 43: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	30, // 44: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	32, // 45: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	34, // 46: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	36, // 47: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 48: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	9,  // 49: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	12, // 50: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	14, // 51: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	17, // 52: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	19, // 53: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	21, // 54: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	23, // 55: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	25, // 56: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	27, // 57: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	29, // 58: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	31, // 59: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	33, // 60: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	35, // 61: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	37, // 62: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	48, // [48:63] is the sub-list for method output_type
+	33, // [33:48] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -2079,7 +2346,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

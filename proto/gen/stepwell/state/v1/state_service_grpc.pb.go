@@ -22,10 +22,12 @@ const (
 	StateService_Ingest_FullMethodName             = "/stepwell.state.v1.StateService/Ingest"
 	StateService_Commit_FullMethodName             = "/stepwell.state.v1.StateService/Commit"
 	StateService_Claim_FullMethodName              = "/stepwell.state.v1.StateService/Claim"
-	StateService_LoadRun_FullMethodName            = "/stepwell.state.v1.StateService/LoadRun"
+	StateService_LoadRuns_FullMethodName           = "/stepwell.state.v1.StateService/LoadRuns"
 	StateService_SyncApp_FullMethodName            = "/stepwell.state.v1.StateService/SyncApp"
 	StateService_ListFunctions_FullMethodName      = "/stepwell.state.v1.StateService/ListFunctions"
 	StateService_ListDueItems_FullMethodName       = "/stepwell.state.v1.StateService/ListDueItems"
+	StateService_ListParkedItems_FullMethodName    = "/stepwell.state.v1.StateService/ListParkedItems"
+	StateService_UnparkItems_FullMethodName        = "/stepwell.state.v1.StateService/UnparkItems"
 	StateService_ListUnroutedEvents_FullMethodName = "/stepwell.state.v1.StateService/ListUnroutedEvents"
 	StateService_GetRun_FullMethodName             = "/stepwell.state.v1.StateService/GetRun"
 	StateService_GetRunHistory_FullMethodName      = "/stepwell.state.v1.StateService/GetRunHistory"
@@ -47,14 +49,18 @@ type StateServiceClient interface {
 	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// Claim makes a lease the only one that can settle its item. ABORTED: a later one claimed it, or it is settled.
 	Claim(ctx context.Context, in *ClaimRequest, opts ...grpc.CallOption) (*ClaimResponse, error)
-	// LoadRun returns what deciding a run's next transition needs.
-	LoadRun(ctx context.Context, in *LoadRunRequest, opts ...grpc.CallOption) (*LoadRunResponse, error)
+	// LoadRuns returns what deciding runs' next transitions needs.
+	LoadRuns(ctx context.Context, in *LoadRunsRequest, opts ...grpc.CallOption) (*LoadRunsResponse, error)
 	// SyncApp makes an app's active functions exactly these.
 	SyncApp(ctx context.Context, in *SyncAppRequest, opts ...grpc.CallOption) (*SyncAppResponse, error)
 	// ListFunctions returns the apps and functions of an environment, if they changed since a known revision.
 	ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsResponse, error)
 	// ListDueItems returns open items by when they are due.
 	ListDueItems(ctx context.Context, in *ListDueItemsRequest, opts ...grpc.CallOption) (*ListDueItemsResponse, error)
+	// ListParkedItems returns items that were due much later when they were opened, by when they are due.
+	ListParkedItems(ctx context.Context, in *ListParkedItemsRequest, opts ...grpc.CallOption) (*ListParkedItemsResponse, error)
+	// UnparkItems says that items are in the queue now.
+	UnparkItems(ctx context.Context, in *UnparkItemsRequest, opts ...grpc.CallOption) (*UnparkItemsResponse, error)
 	// ListUnroutedEvents returns events that were stored unrouted, oldest first.
 	ListUnroutedEvents(ctx context.Context, in *ListUnroutedEventsRequest, opts ...grpc.CallOption) (*ListUnroutedEventsResponse, error)
 	// GetRun returns a run.
@@ -107,10 +113,10 @@ func (c *stateServiceClient) Claim(ctx context.Context, in *ClaimRequest, opts .
 	return out, nil
 }
 
-func (c *stateServiceClient) LoadRun(ctx context.Context, in *LoadRunRequest, opts ...grpc.CallOption) (*LoadRunResponse, error) {
+func (c *stateServiceClient) LoadRuns(ctx context.Context, in *LoadRunsRequest, opts ...grpc.CallOption) (*LoadRunsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(LoadRunResponse)
-	err := c.cc.Invoke(ctx, StateService_LoadRun_FullMethodName, in, out, cOpts...)
+	out := new(LoadRunsResponse)
+	err := c.cc.Invoke(ctx, StateService_LoadRuns_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +147,26 @@ func (c *stateServiceClient) ListDueItems(ctx context.Context, in *ListDueItemsR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDueItemsResponse)
 	err := c.cc.Invoke(ctx, StateService_ListDueItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) ListParkedItems(ctx context.Context, in *ListParkedItemsRequest, opts ...grpc.CallOption) (*ListParkedItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListParkedItemsResponse)
+	err := c.cc.Invoke(ctx, StateService_ListParkedItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) UnparkItems(ctx context.Context, in *UnparkItemsRequest, opts ...grpc.CallOption) (*UnparkItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnparkItemsResponse)
+	err := c.cc.Invoke(ctx, StateService_UnparkItems_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -220,14 +246,18 @@ type StateServiceServer interface {
 	Commit(context.Context, *CommitRequest) (*CommitResponse, error)
 	// Claim makes a lease the only one that can settle its item. ABORTED: a later one claimed it, or it is settled.
 	Claim(context.Context, *ClaimRequest) (*ClaimResponse, error)
-	// LoadRun returns what deciding a run's next transition needs.
-	LoadRun(context.Context, *LoadRunRequest) (*LoadRunResponse, error)
+	// LoadRuns returns what deciding runs' next transitions needs.
+	LoadRuns(context.Context, *LoadRunsRequest) (*LoadRunsResponse, error)
 	// SyncApp makes an app's active functions exactly these.
 	SyncApp(context.Context, *SyncAppRequest) (*SyncAppResponse, error)
 	// ListFunctions returns the apps and functions of an environment, if they changed since a known revision.
 	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
 	// ListDueItems returns open items by when they are due.
 	ListDueItems(context.Context, *ListDueItemsRequest) (*ListDueItemsResponse, error)
+	// ListParkedItems returns items that were due much later when they were opened, by when they are due.
+	ListParkedItems(context.Context, *ListParkedItemsRequest) (*ListParkedItemsResponse, error)
+	// UnparkItems says that items are in the queue now.
+	UnparkItems(context.Context, *UnparkItemsRequest) (*UnparkItemsResponse, error)
 	// ListUnroutedEvents returns events that were stored unrouted, oldest first.
 	ListUnroutedEvents(context.Context, *ListUnroutedEventsRequest) (*ListUnroutedEventsResponse, error)
 	// GetRun returns a run.
@@ -259,8 +289,8 @@ func (UnimplementedStateServiceServer) Commit(context.Context, *CommitRequest) (
 func (UnimplementedStateServiceServer) Claim(context.Context, *ClaimRequest) (*ClaimResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Claim not implemented")
 }
-func (UnimplementedStateServiceServer) LoadRun(context.Context, *LoadRunRequest) (*LoadRunResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method LoadRun not implemented")
+func (UnimplementedStateServiceServer) LoadRuns(context.Context, *LoadRunsRequest) (*LoadRunsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LoadRuns not implemented")
 }
 func (UnimplementedStateServiceServer) SyncApp(context.Context, *SyncAppRequest) (*SyncAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SyncApp not implemented")
@@ -270,6 +300,12 @@ func (UnimplementedStateServiceServer) ListFunctions(context.Context, *ListFunct
 }
 func (UnimplementedStateServiceServer) ListDueItems(context.Context, *ListDueItemsRequest) (*ListDueItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDueItems not implemented")
+}
+func (UnimplementedStateServiceServer) ListParkedItems(context.Context, *ListParkedItemsRequest) (*ListParkedItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListParkedItems not implemented")
+}
+func (UnimplementedStateServiceServer) UnparkItems(context.Context, *UnparkItemsRequest) (*UnparkItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnparkItems not implemented")
 }
 func (UnimplementedStateServiceServer) ListUnroutedEvents(context.Context, *ListUnroutedEventsRequest) (*ListUnroutedEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUnroutedEvents not implemented")
@@ -364,20 +400,20 @@ func _StateService_Claim_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
-func _StateService_LoadRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(LoadRunRequest)
+func _StateService_LoadRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LoadRunsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(StateServiceServer).LoadRun(ctx, in)
+		return srv.(StateServiceServer).LoadRuns(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: StateService_LoadRun_FullMethodName,
+		FullMethod: StateService_LoadRuns_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(StateServiceServer).LoadRun(ctx, req.(*LoadRunRequest))
+		return srv.(StateServiceServer).LoadRuns(ctx, req.(*LoadRunsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -432,6 +468,42 @@ func _StateService_ListDueItems_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(StateServiceServer).ListDueItems(ctx, req.(*ListDueItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_ListParkedItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListParkedItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListParkedItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListParkedItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListParkedItems(ctx, req.(*ListParkedItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_UnparkItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnparkItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).UnparkItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_UnparkItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).UnparkItems(ctx, req.(*UnparkItemsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -564,8 +636,8 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _StateService_Claim_Handler,
 		},
 		{
-			MethodName: "LoadRun",
-			Handler:    _StateService_LoadRun_Handler,
+			MethodName: "LoadRuns",
+			Handler:    _StateService_LoadRuns_Handler,
 		},
 		{
 			MethodName: "SyncApp",
@@ -578,6 +650,14 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDueItems",
 			Handler:    _StateService_ListDueItems_Handler,
+		},
+		{
+			MethodName: "ListParkedItems",
+			Handler:    _StateService_ListParkedItems_Handler,
+		},
+		{
+			MethodName: "UnparkItems",
+			Handler:    _StateService_UnparkItems_Handler,
 		},
 		{
 			MethodName: "ListUnroutedEvents",

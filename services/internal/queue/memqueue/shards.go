@@ -1,0 +1,72 @@
+package memqueue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// lockHold is who has a lock.
+type lockHold struct {
+	owner     string
+	expiresAt time.Time
+}
+
+// ShardCount implements queue.Shards: there is one.
+func (*Queue) ShardCount() int { return 1 }
+
+// ShardOf implements queue.Shards.
+func (*Queue) ShardOf(stepwell.Item) int { return 0 }
+
+// Lost implements queue.Shards: a queue in memory is lost with its process, so it is when it is new.
+func (q *Queue) Lost(context.Context) ([]int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.rebuilt {
+		return nil, nil
+	}
+	return []int{0}, nil
+}
+
+// MarkRebuilt implements queue.Shards.
+func (q *Queue) MarkRebuilt(_ context.Context, lock queue.Lock) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if owner := q.lockOwner(lock.Name); owner != lock.Owner {
+		return fmt.Errorf("lock %s: %w", lock.Name, stepwell.ErrLeaseLost)
+	}
+	q.rebuilt = true
+	return nil
+}
+
+// TryLock implements queue.Shards.
+func (q *Queue) TryLock(_ context.Context, lock queue.Lock, lasts time.Duration) (bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if owner := q.lockOwner(lock.Name); owner != "" && owner != lock.Owner {
+		return false, nil
+	}
+	q.locks[lock.Name] = lockHold{owner: lock.Owner, expiresAt: time.Now().Add(lasts)}
+	return true, nil
+}
+
+// Unlock implements queue.Shards.
+func (q *Queue) Unlock(_ context.Context, lock queue.Lock) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lockOwner(lock.Name) == lock.Owner {
+		delete(q.locks, lock.Name)
+	}
+	return nil
+}
+
+// lockOwner is who has the lock now; empty if nobody has. Callers hold mu.
+func (q *Queue) lockOwner(name string) string {
+	if held, known := q.locks[name]; known && held.expiresAt.After(time.Now()) {
+		return held.owner
+	}
+	return ""
+}

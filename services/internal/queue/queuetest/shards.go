@@ -1,0 +1,86 @@
+package queuetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// feeder is a lock of a shard.
+func feeder(shard int, owner string) queue.Lock {
+	return queue.Lock{Shard: shard, Name: "feed", Owner: owner}
+}
+
+func (f *fixture) tryLock(lock queue.Lock, lasts time.Duration) bool {
+	f.t.Helper()
+	taken, err := f.TryLock(f.ctx, lock, lasts)
+	require.NoError(f.t, err)
+	return taken
+}
+
+func testLostUntilRebuilt(t *testing.T, f *fixture) {
+	for shard := range f.ShardCount() {
+		lost, err := f.Lost(f.ctx)
+		require.NoError(t, err)
+		require.Len(t, lost, f.ShardCount()-shard, "a new queue is lost")
+		require.Equal(t, shard, lost[0])
+		require.True(t, f.tryLock(feeder(shard, "a"), time.Minute))
+		require.NoError(t, f.MarkRebuilt(f.ctx, feeder(shard, "a")))
+	}
+	lost, err := f.Lost(f.ctx)
+	require.NoError(t, err)
+	require.Empty(t, lost)
+}
+
+func testOnlyTheLockMarksRebuilt(t *testing.T, f *fixture) {
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost, "nobody has it")
+	require.True(t, f.tryLock(feeder(0, "b"), time.Minute))
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost, "another has it")
+	require.NoError(t, f.Unlock(f.ctx, feeder(0, "b")))
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "b")), stepwell.ErrLeaseLost, "it was given up")
+	lost, err := f.Lost(f.ctx)
+	require.NoError(t, err)
+	require.Contains(t, lost, 0)
+}
+
+func testLockHasOneOwner(t *testing.T, f *fixture) {
+	require.True(t, f.tryLock(feeder(0, "a"), time.Minute))
+	require.False(t, f.tryLock(feeder(0, "b"), time.Minute))
+	require.True(t, f.tryLock(feeder(0, "a"), time.Minute), "it is prolonged")
+	require.True(t, f.tryLock(queue.Lock{Name: "other", Owner: "b"}, time.Minute), "another name is another lock")
+	last := f.ShardCount() - 1
+	require.Equal(t, last > 0, f.tryLock(feeder(last, "b"), time.Minute), "another shard is, too")
+	require.NoError(t, f.Unlock(f.ctx, feeder(0, "b")), "it is not theirs")
+	require.False(t, f.tryLock(feeder(0, "b"), time.Minute))
+	require.NoError(t, f.Unlock(f.ctx, feeder(0, "a")))
+	require.True(t, f.tryLock(feeder(0, "b"), time.Minute))
+}
+
+// testLockExpires: it is as real as time is.
+func testLockExpires(t *testing.T, f *fixture) {
+	require.True(t, f.tryLock(feeder(0, "a"), 50*time.Millisecond))
+	require.Eventually(t, func() bool {
+		taken, err := f.TryLock(f.ctx, feeder(0, "b"), time.Minute)
+		return err == nil && taken
+	}, patience, 10*time.Millisecond)
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost)
+}
+
+func testRunHasOneShard(t *testing.T, f *fixture) {
+	require.Positive(t, f.ShardCount())
+	used := map[int]bool{}
+	for n := range 100 {
+		item := newItem("a", n, at(0))
+		shard := f.ShardOf(item)
+		used[shard] = true
+		require.True(t, 0 <= shard && shard < f.ShardCount(), shard)
+		require.Equal(t, shard, f.ShardOf(item.Next(at(1))))
+		run := stepwell.Run{ID: item.Run, Function: item.Function}
+		require.Equal(t, shard, f.ShardOf(stepwell.NewStepItem(run, stepwell.ItemSleep, "s", at(5))))
+	}
+	require.Len(t, used, min(f.ShardCount(), 100), "runs are spread")
+}

@@ -1,0 +1,89 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+)
+
+// duty is something the service does again and again.
+type duty struct {
+	name  string
+	every time.Duration
+	do    func(ctx context.Context) error
+}
+
+// Run looks after events and items that are stored and that nobody brings, until the context ends.
+func (s *Service) Run(ctx context.Context) error {
+	var duties sync.WaitGroup
+	for _, d := range []duty{
+		{"route events", s.config.RouteEvery, s.route},
+		{"feed the queue", s.config.FeedEvery, s.asKeeper(s.feed)},
+		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile)},
+		{"rebuild the queue", s.config.RebuildEvery, s.rebuild},
+	} {
+		duties.Go(func() { s.repeat(ctx, d) })
+	}
+	duties.Wait()
+	s.resign(context.WithoutCancel(ctx))
+	return nil
+}
+
+// repeat does the duty at once and then from time to time. What fails is tried again the next time; the log tells when
+// it begins to fail, and when it no longer does.
+func (s *Service) repeat(ctx context.Context, d duty) {
+	ticker := time.NewTicker(d.every)
+	defer ticker.Stop()
+	failing := false
+	for {
+		err := d.do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			s.deps.Log.WarnContext(ctx, "a duty fails, trying again",
+				slog.String("duty", d.name), slog.String("error", err.Error()))
+		case err == nil && failing:
+			s.deps.Log.InfoContext(ctx, "a duty works again", slog.String("duty", d.name))
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// keeper is the lock of the runner that keeps the queue filled.
+func (s *Service) keeper() queue.Lock { return queue.Lock{Name: "keeper", Owner: s.owner} }
+
+// asKeeper does the work if no other runner does.
+func (s *Service) asKeeper(do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		mine, err := s.deps.Queue.TryLock(ctx, s.keeper(), 3*s.config.ReconcileEvery)
+		if err != nil {
+			return fmt.Errorf("become the queue's keeper: %w", err)
+		}
+		if !mine {
+			return nil
+		}
+		return do(ctx)
+	}
+}
+
+// resignTimeout bounds how long a stopping runner waits for a queue that does not answer.
+const resignTimeout = time.Second
+
+// resign lets another runner be the keeper at once.
+func (s *Service) resign(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, resignTimeout)
+	defer cancel()
+	if err := s.deps.Queue.Unlock(ctx, s.keeper()); err != nil {
+		s.deps.Log.DebugContext(ctx, "keeper's lock not given up", slog.String("error", err.Error()))
+	}
+}

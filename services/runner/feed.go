@@ -1,0 +1,124 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// pageSize is how many items are moved at a time: as many as a page of the store and a call to the queue both hold.
+const pageSize = min(store.PageMax, queue.ItemsMax)
+
+// feed puts parked items whose time is near into the queue (I8).
+func (s *Service) feed(ctx context.Context) error {
+	for {
+		now := time.Now()
+		items, err := s.deps.State.ParkedItems(ctx, now.Add(stepwell.Horizon), pageSize)
+		if err != nil {
+			return fmt.Errorf("look for parked items: %w", err)
+		}
+		if len(items) == 0 {
+			return nil
+		}
+		if err := s.putBack(ctx, now, items); err != nil {
+			return err
+		}
+		ids := make([]stepwell.ItemID, len(items))
+		for i, item := range items {
+			ids[i] = item.ID
+		}
+		// Not before they are in the queue: what happens in between is done again.
+		if err := s.deps.State.Unpark(ctx, ids); err != nil {
+			return fmt.Errorf("unpark %d items: %w", len(ids), err)
+		}
+	}
+}
+
+// reconcilePages bounds the pages of one pass of reconcile, so that a backlog of items that are in the queue, and only
+// wait for their turn, costs little.
+const reconcilePages = 20
+
+// reconcile puts items that are overdue into the queue (I7). Most of them are there, and are left as they are. A pass
+// goes on where the last one ended.
+func (s *Service) reconcile(ctx context.Context) error {
+	due := store.DueQuery{Before: time.Now().Add(-s.config.OverdueAfter), Cursor: s.reconciled, Limit: pageSize}
+	next, err := s.sweep(ctx, due, reconcilePages, func(items []stepwell.Item) error {
+		return s.putBack(ctx, time.Now(), items)
+	})
+	s.reconciled = next
+	return err
+}
+
+func (s *Service) putBack(ctx context.Context, now time.Time, items []stepwell.Item) error {
+	queued := make([]stepwell.Item, len(items))
+	for i, item := range items {
+		item.Parked = false
+		queued[i] = item
+	}
+	if err := s.enqueue(ctx, now, queued); err != nil {
+		return fmt.Errorf("put %d items into the queue: %w", len(items), err)
+	}
+	return nil
+}
+
+// rebuildLasts is how long a runner that rebuilds a shard and says nothing keeps the others from it.
+const rebuildLasts = 2 * time.Minute
+
+// rebuild fills shards of the queue that lost what was in them.
+func (s *Service) rebuild(ctx context.Context) error {
+	lost, err := s.deps.Queue.Lost(ctx)
+	if err != nil {
+		return fmt.Errorf("look for lost shards of the queue: %w", err)
+	}
+	mine := map[int]queue.Lock{}
+	for _, shard := range lost {
+		lock := queue.Lock{Shard: shard, Name: "rebuild", Owner: s.owner}
+		locked, err := s.deps.Queue.TryLock(ctx, lock, rebuildLasts)
+		if err != nil {
+			return fmt.Errorf("lock shard %d of the queue: %w", shard, err)
+		}
+		if locked {
+			mine[shard] = lock
+		}
+	}
+	if len(mine) == 0 {
+		return nil
+	}
+	return s.fill(ctx, mine)
+}
+
+// fill puts everything into the shards that belongs there. Items that are opened from now on are not its business: who
+// opens them puts them there.
+func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
+	began, count := time.Now(), 0
+	// Whatever is not parked is due within the horizon of the time it was opened.
+	due := store.DueQuery{Before: began.Add(stepwell.Horizon + time.Minute), Limit: pageSize}
+	_, err := s.sweep(ctx, due, 0, func(items []stepwell.Item) error {
+		var lost []stepwell.Item
+		for _, item := range items {
+			if _, mine := shards[s.deps.Queue.ShardOf(item)]; mine {
+				lost = append(lost, item)
+			}
+		}
+		count += len(lost)
+		return s.putBack(ctx, time.Now(), lost)
+	})
+	if err != nil {
+		return err
+	}
+	for _, lock := range shards {
+		if err := s.deps.Queue.MarkRebuilt(ctx, lock); err != nil {
+			return fmt.Errorf("mark shard %d as rebuilt: %w", lock.Shard, err)
+		}
+	}
+	if count > 0 {
+		s.deps.Log.InfoContext(ctx, "queue rebuilt from the store", slog.Int("shard_count", len(shards)),
+			slog.Int("item_count", count), slog.Duration("took", time.Since(began)))
+	}
+	return nil
+}
