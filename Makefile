@@ -12,10 +12,11 @@ TESTFLAGS ?=
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 RESULTS := bin/results
+PGSTORE := services/state/store/pgstore
 MODULES := $(patsubst %/go.mod,%,$(wildcard proto/go.mod services/go.mod tools/*/go.mod deploy/*/go.mod))
 # Modules of our own code beside the workspace.
-PROGRAMS := $(filter-out proto services tools/buf tools/gen tools/lint,$(MODULES))
-TOOLS := bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/golangci-lint bin/govulncheck bin/gotally
+PROGRAMS := $(filter-out proto services tools/buf tools/gen tools/lint tools/sqlc,$(MODULES))
+TOOLS := bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/golangci-lint bin/govulncheck bin/gotally bin/sqlc
 # What npm writes last, beside each lock file of the apps under test.
 NPM_DONE := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(shell \
 	find tools/e2e -name node_modules -prune -o -name package-lock.json -print 2>/dev/null))
@@ -82,16 +83,18 @@ fmt: bin/golangci-lint bin/buf ## format the Go code and the proto files
 	@cd proto && ../bin/buf format --write
 
 .PHONY: generate
-generate: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc ## write proto/gen anew
+generate: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/sqlc ## write generated code anew: proto/gen and pgsql
 	@cd proto && ../bin/buf generate
+	@cd $(PGSTORE) && $(CURDIR)/bin/sqlc generate
 
 # Compares with fresh output instead of asking git, so it changes nothing and holds in a dirty tree too.
 .PHONY: verify
-verify: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/govulncheck ## check generated code, go.mod files and known vulnerabilities
+verify: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/sqlc bin/govulncheck ## check generated code, go.mod files and known vulnerabilities
 	@cd proto && ../bin/buf lint && ../bin/buf format --diff --exit-code
 	@rm -rf bin/verify && cd proto && ../bin/buf generate --output ../bin/verify
 	@diff --recursive --unified proto/gen bin/verify/gen \
 		|| { echo 'proto/gen is not what its source says: make generate'; exit 1; }
+	@cd $(PGSTORE) && $(CURDIR)/bin/sqlc diff || { echo 'pgsql is not what its source says: make generate'; exit 1; }
 	@for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff) \
 		|| { echo "$$module/go.mod is not tidy: cd $$module && GOWORK=off go mod tidy"; exit 1; }; done
 	@report=$$(bin/govulncheck -C services ./... 2>&1) || { \
@@ -121,6 +124,9 @@ bin/protoc-gen-go-grpc: tools/gen/go.mod
 
 bin/golangci-lint: tools/lint/go.mod
 	$(call build-tool,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+
+bin/sqlc: tools/sqlc/go.mod
+	$(call build-tool,github.com/sqlc-dev/sqlc/cmd/sqlc)
 
 bin/govulncheck: tools/lint/go.mod
 	$(call build-tool,golang.org/x/vuln/cmd/govulncheck)

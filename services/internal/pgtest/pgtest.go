@@ -1,0 +1,133 @@
+// Package pgtest gives tests a real Postgres: a private server for the test binary, and a fresh database for each test.
+//
+// It must not be used outside tests. TEST_POSTGRES_URL names a server to use instead of a private one; its user must be
+// allowed to create databases.
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// Server is a Postgres server for one test binary.
+type Server struct {
+	// url is of the database that others are created from.
+	url  string
+	stop func()
+
+	mu sync.Mutex
+	// free are databases that were prepared and are empty again, by the name of their preparation.
+	free      map[string][]string
+	databases int
+}
+
+// Run starts a server, runs the tests with it, and stops it. It is for TestMain:
+//
+//	func TestMain(m *testing.M) { os.Exit(pgtest.Run(m, func(s *pgtest.Server) { server = s })) }
+func Run(m interface{ Run() int }, use func(*Server)) int {
+	server, err := start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		return 1
+	}
+	defer server.stop()
+	use(server)
+	return m.Run()
+}
+
+func start() (*Server, error) {
+	server := &Server{url: os.Getenv("TEST_POSTGRES_URL"), stop: func() {}, free: map[string][]string{}}
+	if server.url != "" {
+		return server, nil
+	}
+	instance, err := launch()
+	if err != nil {
+		return nil, err
+	}
+	server.url, server.stop = instance.URL(), instance.remove
+	return server, nil
+}
+
+// Database creates an empty database and returns its URL. It is dropped when the test ends.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	url := s.create(t)
+	t.Cleanup(func() { s.drop(t, url) })
+	return url
+}
+
+// Prepared returns a database as prepare makes it of an empty one, by its URL. Databases of the same name are used
+// again, with all rows deleted: making one takes longer than most tests. So the test must not change the schema.
+func (s *Server) Prepared(t testing.TB, name string, prepare func(url string) error) string {
+	t.Helper()
+	s.mu.Lock()
+	free := s.free[name]
+	var url string
+	if len(free) > 0 {
+		url, s.free[name] = free[len(free)-1], free[:len(free)-1]
+	}
+	s.mu.Unlock()
+	if url == "" {
+		url = s.create(t)
+		require.NoError(t, prepare(url))
+	}
+	t.Cleanup(func() {
+		s.exec(t, url, deleteAll)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.free[name] = append(s.free[name], url)
+	})
+	return url
+}
+
+// deleteAll empties all tables but that of migrations.
+const deleteAll = `DO $$
+DECLARE tables text;
+BEGIN
+	SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') INTO tables
+	FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'goose%';
+	EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY';
+END $$`
+
+func (s *Server) create(t testing.TB) string {
+	t.Helper()
+	s.mu.Lock()
+	s.databases++
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.databases)
+	s.mu.Unlock()
+	s.exec(t, s.url, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	return s.urlOf(t, name)
+}
+
+func (s *Server) drop(t testing.TB, url string) {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	s.exec(t, s.url, "DROP DATABASE "+pgx.Identifier{config.Database}.Sanitize()+" WITH (FORCE)")
+}
+
+func (s *Server) exec(t testing.TB, url, statement string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, url)
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	require.NoError(t, err, statement)
+}
+
+func (s *Server) urlOf(t testing.TB, database string) string {
+	t.Helper()
+	parsed, err := url.Parse(s.url)
+	require.NoError(t, err)
+	parsed.Path = "/" + strings.TrimPrefix(database, "/")
+	return parsed.String()
+}

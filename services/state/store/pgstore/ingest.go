@@ -1,0 +1,426 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+	"github.com/stepwell/stepwell/services/state/store/pgstore/internal/pgsql"
+)
+
+// Ingest implements store.Ingester. The requests are one transaction; if Postgres refuses it, halves are tried.
+func (s *Store) Ingest(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
+	defer cancel()
+	results := make([]store.Ingested, len(requests))
+	err := bisect(len(requests), func(from, to int) error {
+		err := s.ingest(ctx, requests[from:to], results[from:to])
+		if err != nil && to-from == 1 && !stepwell.Retryable(err) {
+			results[from] = store.Ingested{Err: err}
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ingest %d requests: %w", len(requests), err)
+	}
+	return results, nil
+}
+
+// ingest stores the requests, without those that turn out to be stale.
+func (s *Store) ingest(ctx context.Context, requests []store.Ingest, results []store.Ingested) error {
+	stale, err := s.ingestAll(ctx, requests, results)
+	if err != nil || len(stale) == 0 {
+		return err
+	}
+	// Nothing was stored. It is rare: once for each change of the catalog.
+	var fresh []store.Ingest
+	var at []int
+	for i := range requests {
+		if slices.Contains(stale, i) {
+			results[i] = store.Ingested{Err: fmt.Errorf("decided by revision %d: %w", requests[i].Revision, stepwell.ErrStale)}
+			continue
+		}
+		fresh, at = append(fresh, requests[i]), append(at, i)
+	}
+	freshResults := make([]store.Ingested, len(fresh))
+	if len(fresh) == 0 {
+		return nil
+	}
+	if err := s.ingest(ctx, fresh, freshResults); err != nil {
+		return err
+	}
+	for i, result := range freshResults {
+		results[at[i]] = result
+	}
+	return nil
+}
+
+// ingestAll stores all requests as one transaction, or nothing if some are stale.
+func (s *Store) ingestAll(
+	ctx context.Context, requests []store.Ingest, results []store.Ingested,
+) (stale []int, err error) {
+	in := newIngestion(requests)
+	err = s.transact(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		if stale, err = in.storeEvents(ctx, conn); err != nil {
+			return err
+		}
+		if len(stale) > 0 {
+			return errStale
+		}
+		if err := in.resolveStarts(ctx, conn); err != nil {
+			return err
+		}
+		return in.storeRuns(ctx, conn, results)
+	})
+	if len(stale) > 0 {
+		return stale, nil
+	}
+	return nil, err
+}
+
+// errStale rolls a transaction back.
+var errStale = fmt.Errorf("some requests: %w", stepwell.ErrStale)
+
+// ingestion is a batch of requests on its way into the tables.
+type ingestion struct {
+	requests []store.Ingest
+	// first are the events that are routed now, and not before.
+	first map[stepwell.EventID]bool
+	// starts are those of all requests, in order; byKey finds those of which a key decides.
+	starts []*startInProgress
+	byKey  map[startKey]*startInProgress
+}
+
+// startInProgress is a start, and the run that it leads to.
+type startInProgress struct {
+	stepwell.RunStart
+
+	event   stepwell.EventID
+	key     startKey
+	keyed   bool
+	allowed bool
+	result  store.StartedRun
+}
+
+// startKey is a start's key within its function, as a hash.
+type startKey struct {
+	function stepwell.FunctionID
+	hash     string
+}
+
+// keyHashBytes is how much of a key's hash is kept.
+const keyHashBytes = 16
+
+func newIngestion(requests []store.Ingest) *ingestion {
+	in := &ingestion{
+		requests: requests, first: map[stepwell.EventID]bool{}, byKey: map[startKey]*startInProgress{},
+	}
+	for _, request := range requests {
+		for _, e := range request.Events {
+			for _, start := range e.Starts {
+				hash := sha256.Sum256([]byte(start.Key))
+				in.starts = append(in.starts, &startInProgress{
+					RunStart: start, event: e.Event.ID,
+					key: startKey{start.Run.Function, string(hash[:keyHashBytes])},
+					// A run's id is derived from its event's, so that the event's own id needs no row.
+					keyed: start.Key != e.Event.ID.String(),
+				})
+			}
+		}
+	}
+	return in
+}
+
+// storeEvents begins the transaction, stores the events, and returns which requests are stale.
+func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error) {
+	var environments, routed []pgtype.UUID
+	var e pgsql.InsertEventsParams
+	seen := map[stepwell.EventID]bool{}
+	for _, request := range in.requests {
+		environments = append(environments, pgUUID(request.Environment.UUID))
+		for _, i := range request.Events {
+			if !request.Unrouted {
+				routed = append(routed, pgULID(i.Event.ID.ULID))
+			}
+			if !seen[i.Event.ID] {
+				seen[i.Event.ID] = true
+				appendEvent(&e, i.Event, !request.Unrouted)
+			}
+		}
+	}
+	var revisions []pgsql.Catalog
+	var inserted, rerouted []pgtype.UUID
+	p := begin()
+	collect(p, &revisions, pgsql.CatalogRevisions, environments)
+	collectValues(p, &inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
+		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed)
+	collectValues(p, &rerouted, pgsql.RouteEvents, routed)
+	if err := p.send(ctx, conn); err != nil {
+		return nil, fmt.Errorf("store events: %w", err)
+	}
+	for _, id := range slices.Concat(inserted, rerouted) {
+		in.first[stepwell.EventID{ULID: id.Bytes}] = true
+	}
+	return in.stale(revisions), nil
+}
+
+func appendEvent(e *pgsql.InsertEventsParams, event stepwell.Event, routed bool) {
+	e.Ids = append(e.Ids, pgULID(event.ID.ULID))
+	e.EnvironmentIds = append(e.EnvironmentIds, pgUUID(event.Environment.UUID))
+	e.Names = append(e.Names, event.Name)
+	e.Keys = append(e.Keys, event.Key)
+	e.Data = append(e.Data, event.Data)
+	e.UserData = append(e.UserData, event.User)
+	e.Meta = append(e.Meta, nullable(event.Meta))
+	e.Versions = append(e.Versions, event.Version)
+	e.OccurredAt = append(e.OccurredAt, pgTime(event.Time))
+	e.ReceivedAt = append(e.ReceivedAt, pgTime(event.ReceivedAt))
+	e.Routed = append(e.Routed, routed)
+}
+
+func (in *ingestion) stale(revisions []pgsql.Catalog) []int {
+	current := map[stepwell.EnvironmentID]int64{}
+	for _, row := range revisions {
+		current[stepwell.EnvironmentID{UUID: row.EnvironmentID.Bytes}] = row.Revision
+	}
+	var stale []int
+	for i, request := range in.requests {
+		if !request.Unrouted && request.Revision < current[request.Environment] {
+			stale = append(stale, i)
+		}
+	}
+	return stale
+}
+
+// resolveStarts finds out where keyed starts, and those of events that were routed before, lead.
+func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
+	var claims pgsql.PutStartKeysParams
+	var known []pgtype.UUID
+	decided := map[stepwell.RunID]bool{}
+	for _, start := range in.starts {
+		// The same request may be in the batch twice: a client that lost the answer.
+		start.allowed = in.first[start.event] && !decided[start.Run.ID]
+		decided[start.Run.ID] = true
+		switch {
+		case !start.allowed:
+			known = append(known, pgULID(start.Run.ID.ULID))
+			if start.keyed && in.byKey[start.key] == nil {
+				in.byKey[start.key] = start
+			}
+		case start.keyed && in.byKey[start.key] == nil:
+			in.byKey[start.key] = start
+			claims.FunctionIds = append(claims.FunctionIds, pgUUID(start.Run.Function.UUID))
+			claims.KeyHashes = append(claims.KeyHashes, []byte(start.key.hash))
+			claims.RunIds = append(claims.RunIds, pgULID(start.Run.ID.ULID))
+		}
+	}
+	now := in.requests[0].Now
+	claims.Now, claims.Expired = pgTime(now), pgTime(now.Add(-stepwell.EventDedupeWindow))
+	return in.claimKeys(ctx, conn, claims, known)
+}
+
+// claimKeys makes free keys lead to their new runs, and learns where the others lead.
+func (in *ingestion) claimKeys(
+	ctx context.Context, conn sender, claims pgsql.PutStartKeysParams, known []pgtype.UUID,
+) error {
+	if len(in.byKey) == 0 && len(known) == 0 {
+		in.settleStarts(nil, nil, nil)
+		return nil
+	}
+	var won []pgsql.PutStartKeysRow
+	var keys []pgsql.StartKeysRow
+	var runs []pgsql.KnownRunsRow
+	var functions []pgtype.UUID
+	var hashes [][]byte
+	for key := range in.byKey {
+		functions, hashes = append(functions, pgUUID(key.function.UUID)), append(hashes, []byte(key.hash))
+	}
+	p := &pipeline{}
+	if len(claims.RunIds) > 0 {
+		collect(p, &won, pgsql.PutStartKeys, claims.FunctionIds, claims.KeyHashes, claims.RunIds, claims.Now, claims.Expired)
+	}
+	// A statement of its own sees what others committed while the one before waited for them.
+	collect(p, &keys, pgsql.StartKeys, functions, hashes)
+	collect(p, &runs, pgsql.KnownRuns, known)
+	if err := p.send(ctx, conn); err != nil {
+		return fmt.Errorf("claim start keys: %w", err)
+	}
+	in.settleStarts(won, keys, runs)
+	return nil
+}
+
+// settleStarts says of each start where it leads.
+func (in *ingestion) settleStarts(
+	won []pgsql.PutStartKeysRow, keys []pgsql.StartKeysRow, runs []pgsql.KnownRunsRow,
+) {
+	owner := map[startKey]stepwell.RunID{}
+	for _, row := range keys {
+		owner[startKey{stepwell.FunctionID{UUID: row.FunctionID.Bytes}, string(row.KeyHash)}] = stepwell.RunID{ULID: row.RunID.Bytes}
+	}
+	fresh := map[startKey]bool{}
+	for _, row := range won {
+		fresh[startKey{stepwell.FunctionID{UUID: row.FunctionID.Bytes}, string(row.KeyHash)}] = true
+	}
+	known := map[stepwell.RunID]bool{}
+	for _, row := range runs {
+		known[stepwell.RunID{ULID: row.ID.Bytes}] = true
+	}
+	for _, start := range in.starts {
+		run, owned := owner[start.key]
+		switch {
+		case start.keyed && owned && (!fresh[start.key] || in.byKey[start.key] != start):
+			start.result = store.StartedRun{ID: run, Existed: true}
+		case start.allowed:
+			start.result = store.StartedRun{ID: start.Run.ID}
+			known[start.Run.ID] = true
+		case known[start.Run.ID]:
+			start.result = store.StartedRun{ID: start.Run.ID, Existed: true}
+		default:
+			start.result = store.StartedRun{Existed: true}
+		}
+	}
+}
+
+// storeRuns stores the new runs and what the events change in others, and commits.
+func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store.Ingested) error {
+	p := &pipeline{}
+	if err := in.insertRuns(ctx, pgsql.New(p)); err != nil {
+		return err
+	}
+	at, starts := 0, in.starts
+	for i, request := range in.requests {
+		results[i] = store.Ingested{}
+		for _, e := range request.Events {
+			runs := make([]store.StartedRun, len(e.Starts))
+			for j := range e.Starts {
+				runs[j] = starts[at].result
+				if !runs[j].Existed {
+					results[i].Opened = append(results[i].Opened, starts[at].Run.Progress.Open...)
+				}
+				at++
+			}
+			if request.Unrouted {
+				runs = nil
+			}
+			results[i].Runs = append(results[i].Runs, runs)
+		}
+	}
+	if err := in.applyTransitions(ctx, conn, p, results); err != nil {
+		return err
+	}
+	p.commit()
+	if err := p.send(ctx, conn); err != nil {
+		return fmt.Errorf("store runs: %w", err)
+	}
+	return nil
+}
+
+func (in *ingestion) insertRuns(ctx context.Context, q *pgsql.Queries) error {
+	var runs pgsql.InsertRunsParams
+	var heads pgsql.InsertHeadsParams
+	var linkEvents, linkRuns []pgtype.UUID
+	for _, start := range in.starts {
+		if start.result.Existed {
+			if start.allowed && start.result.ID != (stepwell.RunID{}) {
+				linkEvents = append(linkEvents, pgULID(start.event.ULID))
+				linkRuns = append(linkRuns, pgULID(start.result.ID.ULID))
+			}
+			continue
+		}
+		if err := appendRun(&runs, &heads, start.Run); err != nil {
+			return err
+		}
+	}
+	if len(runs.Ids) > 0 {
+		if err := q.InsertRuns(ctx, runs); err != nil {
+			return err
+		}
+		if err := q.InsertHeads(ctx, heads); err != nil {
+			return err
+		}
+	}
+	if len(linkRuns) > 0 {
+		return q.InsertEventRuns(ctx, linkEvents, linkRuns)
+	}
+	return nil
+}
+
+func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run stepwell.Run) error {
+	limits, err := encodeLimits(run.Limits)
+	if err != nil {
+		return err
+	}
+	open, err := encodeOpen(run.Progress.Open)
+	if err != nil {
+		return err
+	}
+	id, environment, function := pgULID(run.ID.ULID), pgUUID(run.Environment.UUID), pgUUID(run.Function.UUID)
+	events := make([]string, len(run.Events))
+	for i, event := range run.Events {
+		text, err := pgULID(event.ULID).MarshalJSON()
+		if err != nil {
+			return fmt.Errorf("encode event id: %w", err)
+		}
+		events[i] = strings.Trim(string(text), `"`)
+	}
+	runs.Ids = append(runs.Ids, id)
+	runs.EnvironmentIds = append(runs.EnvironmentIds, environment)
+	runs.FunctionIds = append(runs.FunctionIds, function)
+	runs.FunctionVersions = append(runs.FunctionVersions, int32(run.FunctionVersion))
+	runs.EventIds = append(runs.EventIds, "{"+strings.Join(events, ",")+"}")
+	runs.EventNames = append(runs.EventNames, run.EventName)
+	runs.CreatedAt = append(runs.CreatedAt, pgTime(run.CreatedAt))
+	runs.PriorityNanos = append(runs.PriorityNanos, int64(run.Priority))
+	runs.Limits = append(runs.Limits, limits)
+
+	heads.RunIds = append(heads.RunIds, id)
+	heads.EnvironmentIds = append(heads.EnvironmentIds, environment)
+	heads.FunctionIds = append(heads.FunctionIds, function)
+	heads.PriorityNanos = append(heads.PriorityNanos, int64(run.Priority))
+	heads.Limits = append(heads.Limits, limits)
+	heads.RequestVersions = append(heads.RequestVersions, int32(run.Progress.RequestVersion))
+	heads.Open = append(heads.Open, open)
+	heads.DiscoveryCounts = append(heads.DiscoveryCounts, int32(run.Progress.DiscoveryCount))
+	heads.DueMinutes = append(heads.DueMinutes, dueMinute(run.Progress.Open))
+	heads.ParkedMinutes = append(heads.ParkedMinutes, parkedMinute(run.Progress.Open))
+	return nil
+}
+
+// applyTransitions applies what the events change in other runs. One that conflicts is dropped: somebody was first.
+func (in *ingestion) applyTransitions(ctx context.Context, conn sender, p *pipeline, results []store.Ingested) error {
+	var all []stepwell.Transition
+	var of []int
+	applied := map[stepwell.EventID]bool{}
+	for i, request := range in.requests {
+		for _, e := range request.Events {
+			if !in.first[e.Event.ID] || applied[e.Event.ID] {
+				continue
+			}
+			applied[e.Event.ID] = true
+			for _, t := range e.Transitions {
+				all, of = append(all, t), append(of, i)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	heads, err := lockHeads(ctx, conn, &pipeline{}, all)
+	if err != nil {
+		return err
+	}
+	for i, t := range all {
+		committed := heads.apply(t)
+		results[of[i]].Opened = append(results[of[i]].Opened, committed.Opened...)
+		results[of[i]].Dropped = append(results[of[i]].Dropped, committed.Dropped...)
+	}
+	return heads.write(ctx, p)
+}

@@ -1,0 +1,115 @@
+// Package pgstore keeps the store in Postgres.
+//
+// It must not decide anything: transitions are applied by store.Apply, and Postgres decides who was first. README.md
+// says what is where.
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Config is what users set.
+type Config struct {
+	// URL is where Postgres is: postgres://user:password@host:5432/database?sslmode=require.
+	URL string
+	// ConnectionsMax bounds the connections for commits and loads.
+	ConnectionsMax int
+	// ReadConnectionsMax bounds the connections for reads by people and APIs.
+	ReadConnectionsMax int
+	// ReadURL is where reads by people and APIs go, if not to URL: a replica may be behind, so they may see less than
+	// was reported as done.
+	ReadURL string
+	// StatementTimeout bounds a transaction for commits and loads, ReadTimeout one for reads.
+	StatementTimeout time.Duration
+	ReadTimeout      time.Duration
+	// PreparedStatements keeps statements prepared on each connection, which saves Postgres work. Off for poolers in
+	// transaction mode that do not support it (PgBouncer before 1.21).
+	PreparedStatements bool
+	// RetainRuns and RetainEvents are how long ended runs and events are kept, in whole days; 0 keeps them for ever. What
+	// a live run needs is kept in any case.
+	RetainRuns   time.Duration
+	RetainEvents time.Duration
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		ConnectionsMax: 8, ReadConnectionsMax: 4, StatementTimeout: 10 * time.Second, ReadTimeout: 5 * time.Second,
+		PreparedStatements: true, RetainRuns: 30 * oneDay, RetainEvents: 30 * oneDay,
+	}
+}
+
+// Store is a store.Store in Postgres.
+type Store struct {
+	config Config
+	log    *slog.Logger
+	// writes serves commits and loads, reads serves people: neither can starve the other.
+	writes *pgxpool.Pool
+	reads  *pgxpool.Pool
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open makes the store, whether Postgres answers yet or not: Ready tells. The caller closes it.
+func Open(ctx context.Context, config Config, log *slog.Logger) (*Store, error) {
+	s := &Store{config: config, log: log}
+	var err error
+	if s.writes, err = connect(ctx, config, config.URL, config.ConnectionsMax); err != nil {
+		return nil, err
+	}
+	readURL := config.ReadURL
+	if readURL == "" {
+		readURL = config.URL
+	}
+	if s.reads, err = connect(ctx, config, readURL, config.ReadConnectionsMax); err != nil {
+		s.writes.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close gives all connections back.
+func (s *Store) Close() {
+	s.writes.Close()
+	s.reads.Close()
+}
+
+// errURL is why a database URL is refused.
+var errURL = errors.New("database_url cannot be read: write it as postgres://user:password@host:5432/database")
+
+// connectTimeout bounds one attempt to connect.
+const connectTimeout = 5 * time.Second
+
+// connect makes a pool. It sets nothing on the session, so that a pooler in transaction mode may stand in between.
+func connect(ctx context.Context, config Config, url string, connectionsMax int) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errURL // the parser's own text would show the password
+	}
+	pool.MaxConns = int32(connectionsMax)
+	pool.MaxConnIdleTime = 5 * time.Minute
+	pool.MaxConnLifetime = time.Hour
+	pool.MaxConnLifetimeJitter = 5 * time.Minute
+	pool.ConnConfig.ConnectTimeout = connectTimeout
+	pool.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if config.PreparedStatements {
+		pool.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	}
+	if pool.ConnConfig.RuntimeParams["application_name"] == "" {
+		pool.ConnConfig.RuntimeParams["application_name"] = "stepwell"
+	}
+	made, err := pgxpool.NewWithConfig(ctx, pool)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	return made, nil
+}
