@@ -77,28 +77,46 @@ func New(deps Deps) (*Service, error) {
 // Register offers the public gRPC services on a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) { eventv1.RegisterEventServiceServer(r, s) }
 
+// route is a route of the public HTTP API.
+type route struct {
+	pattern string
+	serve   http.HandlerFunc
+	// anonymous says why the route needs no key; empty for all others.
+	anonymous string
+}
+
+// routes are all there are. Each checks its key before anything else (I25); authorized does it for most.
+func (s *Service) routes() []route {
+	return []route{
+		{pattern: "GET /health", serve: s.health, anonymous: "liveness"},
+		{pattern: "GET /ready", serve: s.ready, anonymous: "readiness"},
+
+		{pattern: "POST /e/{key}", serve: s.postEvents},
+		{pattern: "OPTIONS /e/{key}", serve: preflight, anonymous: "the same answer for everybody; after a refusal " +
+			"here a browser could not tell its page that the key is wrong"},
+		{pattern: "POST /fn/register", serve: s.authorized(s.register)},
+		{pattern: "PUT /fn/register", serve: s.authorized(s.register)},
+
+		{pattern: "POST /v1/checkpoint/{run}/async", serve: s.authorized(s.checkpoint)},
+		{pattern: "POST /v1/http/runs/{run}/async", serve: s.authorized(s.checkpoint)},
+		{pattern: "GET /v1/events/{event}/runs", serve: s.authorized(s.getEventRuns)},
+		{pattern: "GET /v1/runs/{run}", serve: s.authorized(s.getRun)},
+
+		{pattern: "GET /api/v1/functions", serve: s.authorized(s.listFunctions)},
+		{pattern: "POST /api/v1/functions", serve: s.authorized(s.addFunctions)},
+		{pattern: "POST /api/v1/events", serve: s.authorized(s.apiEvents)},
+		{pattern: "GET /api/v1/runs", serve: s.authorized(s.listRuns)},
+		{pattern: "GET /api/v1/runs/{run}", serve: s.authorized(s.runHistory)},
+
+		{pattern: "/", serve: s.authorized(notFound)},
+	}
+}
+
 // Handler serves the public HTTP routes.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", s.health)
-	mux.HandleFunc("GET /ready", s.ready)
-
-	mux.HandleFunc("POST /e/{key}", s.postEvents)
-	mux.HandleFunc("OPTIONS /e/{key}", preflight)
-	mux.HandleFunc("POST /fn/register", s.authorized(s.register))
-	mux.HandleFunc("PUT /fn/register", s.authorized(s.register))
-
-	mux.HandleFunc("POST /v1/checkpoint/{run}/async", s.authorized(s.checkpoint))
-	mux.HandleFunc("POST /v1/http/runs/{run}/async", s.authorized(s.checkpoint))
-	mux.HandleFunc("GET /v1/events/{event}/runs", s.authorized(s.getEventRuns))
-	mux.HandleFunc("GET /v1/runs/{run}", s.authorized(s.getRun))
-
-	mux.HandleFunc("GET /api/v1/functions", s.authorized(s.listFunctions))
-	mux.HandleFunc("POST /api/v1/functions", s.authorized(s.addFunctions))
-	mux.HandleFunc("POST /api/v1/events", s.authorized(s.apiEvents))
-	mux.HandleFunc("GET /api/v1/runs", s.authorized(s.listRuns))
-	mux.HandleFunc("GET /api/v1/runs/{run}", s.authorized(s.runHistory))
-
-	mux.HandleFunc("/", notFound)
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.pattern, r.serve)
+	}
 	return s.withServerKind(mux)
 }

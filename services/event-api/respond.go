@@ -124,7 +124,7 @@ func readBody(w http.ResponseWriter, r *http.Request, bytesMax int64) ([]byte, e
 	return body, nil
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) {
+func notFound(w http.ResponseWriter, r *http.Request, _ stepwell.EnvironmentID) {
 	respond(w, http.StatusNotFound, map[string]any{
 		"error": "there is nothing at " + r.Method + " " + r.URL.Path, "status": http.StatusNotFound,
 	})

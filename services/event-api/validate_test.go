@@ -69,7 +69,8 @@ func TestBoundsThemselvesAreFine(t *testing.T) {
 func TestAbsentObjectsAreEmptyOnes(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
-		`{"name":"a"}`, `{"name":"a","data":null,"user":null,"meta":null}`, `{"name":"a","data":{},"user":{},"id":"","v":"","ts":0}`,
+		`{"name":"a"}`, `{"name":"a","data":null,"user":null,"meta":null}`,
+		`{"name":"a","data":{},"user":{},"id":"","v":"","ts":0}`,
 	} {
 		event := newRig(t).accept(body)
 		require.JSONEq(t, `{}`, string(event.Data))
@@ -127,7 +128,7 @@ func TestServersOwnMemberIsDropped(t *testing.T) {
 		`{"_inngest":{"fn_id":"x"}}`:                               `{}`,
 		`{"a":1,"_inngest":1}`:                                     `{"a":1}`,
 		`{"\u005finngest":1,"a":1}`:                                `{"a":1}`,
-		`{"_\u0069\u006E\u006engest":1,"a":1}`:                     `{"a":1}`,
+		`{"_\u0069\u006E\u006egest":1,"a":1}`:                      `{"a":1}`,
 		`{"_inngest":1,"\u005Finngest":2,"a":1}`:                   `{"a":1}`,
 		`{"_inngest":1,"big":12345678901234567890.10,"e":1.0e400}`: `{"big":12345678901234567890.10,"e":1.0e400}`,
 		`{ "_inngest" : 1 }`:                                       `{}`,
@@ -135,7 +136,8 @@ func TestServersOwnMemberIsDropped(t *testing.T) {
 		require.Equal(t, want, string(newRig(t).accept(`{"name":"a","data":`+data+`}`).Data), data)
 	}
 	for _, data := range []string{
-		`{"x":{"_inngest":1}}`, `{"x": "_inngest"}`, `{"_inngestx":1}`, `{"x":"\u005finngest"}`, `{"\\u005finngest":1}`, `{"":1,"\u0000":2}`,
+		`{"x":{"_inngest":1}}`, `{"x": "_inngest"}`, `{"_inngestx":1}`, `{"x":"\u005finngest"}`, `{"\\u005finngest":1}`,
+		`{"":1,"\u0000":2}`,
 	} {
 		require.Equal(t, data, string(newRig(t).accept(`{"name":"a","data":`+data+`}`).Data), "kept byte for byte")
 	}
@@ -162,7 +164,8 @@ func TestDeepJSONIsRefused(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth)
 	lists := `{"name":"a","data":{"a":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}}`
 	for _, body := range []string{
-		`{"name":"a","data":` + deep + `}`, lists, "[" + lists + "]", strings.Repeat("[", depth), strings.Repeat(`{"a":`, depth),
+		`{"name":"a","data":` + deep + `}`, lists, "[" + lists + "]", strings.Repeat("[", depth),
+		strings.Repeat(`{"a":`, depth),
 	} {
 		require.Contains(t, newRig(t).refuse(400, body), "exceeded max depth")
 	}
@@ -188,7 +191,8 @@ func TestLimitsAreNamed(t *testing.T) {
 		newRig(t).refuse(413, "["+strings.Repeat(event, stepwell.EventsPerRequestMax)+`{"name":"a"}]`))
 	require.Len(t, newRig(t).post("["+strings.Repeat(event, stepwell.EventsPerRequestMax-1)+`{"name":"a"}]`).IDs, 5000)
 	const bodyMax = 32 << 20
-	require.Equal(t, "the request's body is larger than 33554432 bytes", newRig(t).refuse(413, strings.Repeat(" ", bodyMax+1)))
+	require.Equal(t, "the request's body is larger than 33554432 bytes",
+		newRig(t).refuse(413, strings.Repeat(" ", bodyMax+1)))
 	require.Equal(t, 200, newRig(t).post(strings.Repeat(" ", bodyMax)).Status)
 }
 
@@ -203,7 +207,10 @@ func TestRequestIsAllOrNothing(t *testing.T) {
 		{`{"name":"a","ts":1}`, `the event "a" has the ts 1`, 400},
 		{`{"name":"a","data":7}`, "event data must be", 400},
 		{`7`, "the event cannot be read", 400},
-		{`{"name":"a","data":{"x":"` + strings.Repeat("x", stepwell.EventBytesMax) + `"}}`, "at most 3145728", 413},
+		{
+			`{"name":"a","data":{"x":"` + strings.Repeat("x", stepwell.EventBytesMax) + `"}}`,
+			`the event "a" has 3145736 bytes`, 413,
+		},
 	} {
 		for at, body := range []string{"[%s,{\"name\":\"a\"}]", "[{\"name\":\"a\"},%s]"} {
 			problem := newRig(t).refuse(test.status, fmt.Sprintf(body, test.wrong))
