@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,18 +31,18 @@ func (r *rig) run() (stop func()) {
 // broken is a queue that takes nothing while it is down.
 type broken struct {
 	runner.Queue
-	down bool
+	down atomic.Bool
 }
 
 func (b *broken) Enqueue(ctx context.Context, now time.Time, items []stepwell.Item) error {
-	if b.down {
+	if b.down.Load() {
 		return stepwell.ErrUnavailable
 	}
 	return b.Queue.Enqueue(ctx, now, items)
 }
 
 func (b *broken) TryLock(ctx context.Context, lock queue.Lock, lasts time.Duration) (bool, error) {
-	if b.down {
+	if b.down.Load() {
 		return false, stepwell.ErrUnavailable
 	}
 	return b.Queue.TryLock(ctx, lock, lasts)
@@ -171,7 +172,8 @@ func TestI8_ParkedItemIsInTheQueueBeforeItIsDue(t *testing.T) {
 func TestDutiesGoOnWhenTheQueueIsBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		between := &broken{down: true}
+		between := &broken{}
+		between.down.Store(true)
 		r := newRigWith(t, memstore.DefaultConfig(), between)
 		between.Queue = r.Queue
 		r.sync(on("charge", "a"))
@@ -182,7 +184,7 @@ func TestDutiesGoOnWhenTheQueueIsBack(t *testing.T) {
 		require.NoError(t, r.publish(far))
 		<-time.After(stepwell.Horizon)
 		require.Equal(t, queue.Stats{}, r.stats())
-		between.down = false
+		between.down.Store(false)
 		<-time.After(2 * time.Minute)
 		require.Equal(t, queue.Stats{Ready: 1, Delayed: 1}, r.stats())
 		for _, text := range []string{

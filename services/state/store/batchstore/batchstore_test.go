@@ -87,6 +87,7 @@ func TestCallersOfOneMomentShareACall(t *testing.T) {
 		commit(large)
 		commit(transitions(7, "larger than a batch"))
 		<-time.After(time.Minute)
+		synctest.Wait()
 		require.Equal(t, []int{1, 4, 2, 1, 7}, slow.batches)
 	})
 }

@@ -401,7 +401,8 @@ func (in *ingestion) applyTransitions(ctx context.Context, conn sender, p *pipel
 	applied := map[stepwell.EventID]bool{}
 	for i, request := range in.requests {
 		for _, e := range request.Events {
-			if !in.first[e.Event.ID] || applied[e.Event.ID] {
+			// An event may be in the batch as unrouted too, with nothing to apply.
+			if request.Unrouted || !in.first[e.Event.ID] || applied[e.Event.ID] {
 				continue
 			}
 			applied[e.Event.ID] = true

@@ -127,6 +127,29 @@ func testUnroutedEventIsRoutedOnce(t *testing.T, f *fixture) {
 	require.Empty(t, unrouted)
 }
 
+// testEventIsStoredAndRoutedInOneCall is a runner that came back while an event-api still stores what it did not take.
+func testEventIsStoredAndRoutedInOneCall(t *testing.T, f *fixture) {
+	run, item := f.newRun()
+	event := f.event("")
+	cancel := stepwell.Transition{Run: run.ID, At: event.ReceivedAt, End: &stepwell.End{Status: stepwell.RunCancelled}}
+	results, err := f.Ingest(f.ctx, []store.Ingest{{
+		Environment: event.Environment, Unrouted: true, Now: event.ReceivedAt,
+		Events: []store.IngestEvent{{Event: event}},
+	}, {
+		Environment: event.Environment, Revision: 1, Now: event.ReceivedAt,
+		Events: []store.IngestEvent{{
+			Event: event, Starts: []stepwell.RunStart{f.start(event)}, Transitions: []stepwell.Transition{cancel},
+		}},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, results[1].Err)
+	require.False(t, results[1].Runs[0][0].Existed)
+	require.Equal(t, []stepwell.ItemID{item.ID}, results[1].Dropped)
+	unrouted, err := f.UnroutedEvents(f.ctx, 10)
+	require.NoError(t, err)
+	require.Empty(t, unrouted)
+}
+
 func testIngestAppliesTransitions(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	event := f.event("")

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I4_StaleRequestStoresNothing":          testStaleRequestStoresNothing,
 		"UnroutedEventIsRoutedOnce":             testUnroutedEventIsRoutedOnce,
 		"IngestAppliesTransitions":              testIngestAppliesTransitions,
+		"EventIsStoredAndRoutedInOneCall":       testEventIsStoredAndRoutedInOneCall,
 		"I5_EndWinsOnce":                        testEndWinsOnce,
 		"I7_IdleRunIsDiscovered":                testIdleRunIsDiscovered,
 		"I10_RecordedStepKeepsFirstResult":      testRecordedStepKeepsFirstResult,
