@@ -186,6 +186,7 @@ func TestDutiesGoOnWhenTheQueueIsBack(t *testing.T) {
 		require.Equal(t, queue.Stats{}, r.stats())
 		between.down.Store(false)
 		<-time.After(2 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, queue.Stats{Ready: 1, Delayed: 1}, r.stats())
 		for _, text := range []string{
 			`"a duty fails, trying again" duty="rebuild the queue"`,

@@ -66,8 +66,9 @@ func (s *Service) putBack(ctx context.Context, now time.Time, items []stepwell.I
 	return nil
 }
 
-// rebuildLasts is how long a runner that rebuilds a shard and says nothing keeps the others from it.
-const rebuildLasts = 2 * time.Minute
+// rebuildLasts is how long a runner that rebuilds a shard and says nothing keeps the others from it. It is prolonged with
+// every page.
+const rebuildLasts = 15 * time.Second
 
 // rebuild fills shards of the queue that lost what was in them.
 func (s *Service) rebuild(ctx context.Context) error {
@@ -92,13 +93,16 @@ func (s *Service) rebuild(ctx context.Context) error {
 	return s.fill(ctx, mine)
 }
 
-// fill puts everything into the shards that belongs there. Items that are opened from now on are not its business: who
-// opens them puts them there.
+// fill puts everything into the shards that belongs there, but gives those up whose lock is lost: they were lost again, or
+// are another runner's. Items that are opened from now on are not its business: who opens them puts them there.
 func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
 	began, count := time.Now(), 0
 	// Whatever is not parked is due within the horizon of the time it was opened.
 	due := store.DueQuery{Before: began.Add(stepwell.Horizon + time.Minute), Limit: pageSize}
 	_, err := s.sweep(ctx, due, 0, func(items []stepwell.Item) error {
+		if err := s.keep(ctx, shards); err != nil {
+			return err
+		}
 		var lost []stepwell.Item
 		for _, item := range items {
 			if _, mine := shards[s.deps.Queue.ShardOf(item)]; mine {
@@ -119,6 +123,23 @@ func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
 	if count > 0 {
 		s.deps.Log.InfoContext(ctx, "queue rebuilt from the store", slog.Int("shard_count", len(shards)),
 			slog.Int("item_count", count), slog.Duration("took", time.Since(began)))
+	}
+	return nil
+}
+
+// keep prolongs the locks and takes those out that are lost. Errors: stepwell.ErrLeaseLost if none is left.
+func (s *Service) keep(ctx context.Context, locks map[int]queue.Lock) error {
+	for shard, lock := range locks {
+		kept, err := s.deps.Queue.Prolong(ctx, lock, rebuildLasts)
+		if err != nil {
+			return fmt.Errorf("keep shard %d of the queue locked: %w", shard, err)
+		}
+		if !kept {
+			delete(locks, shard)
+		}
+	}
+	if len(locks) == 0 {
+		return fmt.Errorf("rebuild shards of the queue: all were lost again, or are another's: %w", stepwell.ErrLeaseLost)
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type state struct {
 	runner.State
 	ingest    func(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error)
 	functions func(ctx context.Context, environment stepwell.EnvironmentID, known int64) (store.Functions, error)
+	dueItems  func(ctx context.Context, query store.DueQuery) ([]stepwell.Item, string, error)
 	ingests   atomic.Int64
 }
 
@@ -59,6 +60,13 @@ func (s *state) Functions(ctx context.Context, environment stepwell.EnvironmentI
 		return s.functions(ctx, environment, known)
 	}
 	return s.State.Functions(ctx, environment, known)
+}
+
+func (s *state) DueItems(ctx context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
+	if s.dueItems != nil {
+		return s.dueItems(ctx, query)
+	}
+	return s.State.DueItems(ctx, query)
 }
 
 // producer is a queue that a test answers for.

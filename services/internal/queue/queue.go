@@ -99,6 +99,10 @@ type Shards interface {
 	// TryLock takes the lock for some time, or prolongs it if it is the owner's already. It returns false if it is
 	// another's. Errors: stepwell.ErrUnavailable; then it may be taken.
 	TryLock(ctx context.Context, lock Lock, lasts time.Duration) (bool, error)
+	// Prolong has the lock last from now on, if it is still the owner's. Unlike TryLock it never takes a lock: false says
+	// that it was lost in the meantime, and perhaps the shard with it. Errors: stepwell.ErrUnavailable; then it may be
+	// prolonged, and is lost in the end if nothing else happens.
+	Prolong(ctx context.Context, lock Lock, lasts time.Duration) (bool, error)
 	// Unlock gives the lock up if it is the owner's.
 	Unlock(ctx context.Context, lock Lock) error
 }

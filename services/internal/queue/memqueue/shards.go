@@ -53,6 +53,17 @@ func (q *Queue) TryLock(_ context.Context, lock queue.Lock, lasts time.Duration)
 	return true, nil
 }
 
+// Prolong implements queue.Shards.
+func (q *Queue) Prolong(_ context.Context, lock queue.Lock, lasts time.Duration) (bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lockOwner(lock.Name) != lock.Owner {
+		return false, nil
+	}
+	q.locks[lock.Name] = lockHold{owner: lock.Owner, expiresAt: time.Now().Add(lasts)}
+	return true, nil
+}
+
 // Unlock implements queue.Shards.
 func (q *Queue) Unlock(_ context.Context, lock queue.Lock) error {
 	q.mu.Lock()

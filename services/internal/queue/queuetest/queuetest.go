@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) queue.Queue) {
 		"ManyBecomeDueAtOnce":             testManyBecomeDueAtOnce,
 		"LockHasOneOwner":                 testLockHasOneOwner,
 		"LockExpires":                     testLockExpires,
+		"LockIsProlongedByItsOwner":       testLockIsProlongedByItsOwner,
+		"LostLockIsNotProlonged":          testLostLockIsNotProlonged,
 		"RunHasOneShard":                  testRunHasOneShard,
 		"WaitReturnsWhenEnqueued":         testWaitReturnsWhenEnqueued,
 		"WaitReturnsWhenDue":              testWaitReturnsWhenDue,

@@ -22,6 +22,13 @@ func (f *fixture) tryLock(lock queue.Lock, lasts time.Duration) bool {
 	return taken
 }
 
+func (f *fixture) prolong(lock queue.Lock, lasts time.Duration) bool {
+	f.t.Helper()
+	kept, err := f.Prolong(f.ctx, lock, lasts)
+	require.NoError(f.t, err)
+	return kept
+}
+
 func testLostUntilRebuilt(t *testing.T, f *fixture) {
 	for shard := range f.ShardCount() {
 		lost, err := f.Lost(f.ctx)
@@ -68,6 +75,32 @@ func testLockExpires(t *testing.T, f *fixture) {
 		return err == nil && taken
 	}, patience, 10*time.Millisecond)
 	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost)
+}
+
+// testLockIsProlongedByItsOwner: a lock that was taken for a moment outlasts one that was taken later, for longer.
+func testLockIsProlongedByItsOwner(t *testing.T, f *fixture) {
+	const moment = 500 * time.Millisecond
+	require.True(t, f.tryLock(feeder(0, "a"), moment))
+	require.True(t, f.prolong(feeder(0, "a"), time.Minute))
+	require.True(t, f.tryLock(queue.Lock{Name: "later", Owner: "a"}, 2*moment))
+	require.Eventually(t, func() bool {
+		taken, err := f.TryLock(f.ctx, queue.Lock{Name: "later", Owner: "b"}, time.Minute)
+		return err == nil && taken
+	}, patience, 10*time.Millisecond)
+	require.False(t, f.tryLock(feeder(0, "b"), time.Minute))
+	require.NoError(t, f.MarkRebuilt(f.ctx, feeder(0, "a")))
+}
+
+func testLostLockIsNotProlonged(t *testing.T, f *fixture) {
+	require.False(t, f.prolong(feeder(0, "a"), time.Minute), "nobody has it")
+	require.True(t, f.tryLock(feeder(0, "b"), time.Minute), "and it was not taken by that")
+	require.False(t, f.prolong(feeder(0, "a"), time.Minute), "another has it")
+	require.True(t, f.prolong(feeder(0, "b"), 50*time.Millisecond), "prolonging may shorten")
+	require.Eventually(t, func() bool {
+		kept, err := f.Prolong(f.ctx, feeder(0, "b"), 50*time.Millisecond)
+		return err == nil && !kept
+	}, patience, 100*time.Millisecond, "it expired")
+	require.True(t, f.tryLock(feeder(0, "a"), time.Minute))
 }
 
 func testRunHasOneShard(t *testing.T, f *fixture) {

@@ -18,7 +18,7 @@ var scriptFiles embed.FS
 type scripts struct {
 	put, lease, advance, extend, release, bury, remove *script
 	stats, dead, redrive                               *script
-	lock, unlock, rebuilt                              *script
+	lock, prolong, unlock, rebuilt                     *script
 }
 
 // loadScripts reads the files. Their text is sent to Redis when it first does not know it.
@@ -42,6 +42,7 @@ func loadScripts() (scripts, error) {
 	s.dead = load("dead", true)
 	s.redrive = load("redrive", false) // a second one would not find the item dead
 	s.lock = load("lock", true)
+	s.prolong = load("prolong", true)
 	s.unlock = load("unlock", true)
 	s.rebuilt = load("rebuilt", true)
 	return s, errors.Join(problems...)

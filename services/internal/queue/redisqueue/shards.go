@@ -52,6 +52,11 @@ func (q *Queue) TryLock(ctx context.Context, lock queue.Lock, lasts time.Duratio
 	return q.withLock(ctx, q.scripts.lock, lock, "take lock", max(lasts.Milliseconds(), 1))
 }
 
+// Prolong implements queue.Shards.
+func (q *Queue) Prolong(ctx context.Context, lock queue.Lock, lasts time.Duration) (bool, error) {
+	return q.withLock(ctx, q.scripts.prolong, lock, "prolong lock", max(lasts.Milliseconds(), 1))
+}
+
 // Unlock implements queue.Shards.
 func (q *Queue) Unlock(ctx context.Context, lock queue.Lock) error {
 	_, err := q.withLock(ctx, q.scripts.unlock, lock, "give lock up")
