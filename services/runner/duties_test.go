@@ -85,6 +85,28 @@ func TestI2_UnroutedEventIsRouted(t *testing.T) {
 	})
 }
 
+// inParts is a state service that finds one unrouted event at a time.
+type inParts struct{ runner.State }
+
+func (p inParts) UnroutedEvents(ctx context.Context, _ int) ([]stepwell.Event, error) {
+	return p.State.UnroutedEvents(ctx, 1)
+}
+
+func TestI2_UnroutedEventsThatComeInPartsAreAllRoutedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, on("charge", "a"))
+		r.between.State = inParts{r.Store}
+		events := []stepwell.Event{event("a"), event("a"), event("a")}
+		r.unrouted(events...)
+		defer r.run()()
+		synctest.Wait()
+		for _, e := range events {
+			require.Equal(t, []string{"charge"}, r.started(e))
+		}
+	})
+}
+
 func TestI7_ItemThatIsMissingIsPutBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -133,7 +133,19 @@ func (s *Service) ListUnroutedEvents(
 	if err != nil {
 		return nil, err
 	}
-	return &statev1.ListUnroutedEventsResponse{Events: wire.Each(events, wire.Event)}, nil
+	return &statev1.ListUnroutedEventsResponse{Events: wire.Each(fitting(events), wire.Event)}, nil
+}
+
+// fitting are as many of the first events as fit into a page, and at least one.
+func fitting(events []stepwell.Event) []stepwell.Event {
+	bytes := 0
+	for i, event := range events {
+		bytes += len(event.Data) + len(event.User) + len(event.Meta)
+		if i > 0 && bytes > store.PageBytesMax {
+			return events[:i]
+		}
+	}
+	return events
 }
 
 // GetRun implements statev1.StateServiceServer.

@@ -4,7 +4,10 @@
 package state
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -18,12 +21,15 @@ const Name = "state"
 // Deps are what the service works with.
 type Deps struct {
 	Store store.Store
+	// Log is told when maintenance fails; without it nobody is.
+	Log *slog.Logger
 }
 
-// Service is the state service. It has no work of its own beside answering calls.
+// Service is the state service.
 type Service struct {
 	statev1.UnimplementedStateServiceServer
 	store store.Store
+	log   *slog.Logger
 }
 
 // New checks the dependencies and starts nothing.
@@ -31,8 +37,64 @@ func New(deps Deps) (*Service, error) {
 	if deps.Store == nil {
 		return nil, errors.New("state: no store")
 	}
-	return &Service{store: deps.Store}, nil
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{store: deps.Store, log: deps.Log}, nil
 }
 
 // Register offers the service on a gRPC server.
 func (s *Service) Register(r grpc.ServiceRegistrar) { statev1.RegisterStateServiceServer(r, s) }
+
+// Ready tells whether the store can do its work; the error says what to do. It is what readiness probes ask.
+func (s *Service) Ready(ctx context.Context) error {
+	if prober, ok := s.store.(store.Prober); ok {
+		return prober.Ready(ctx)
+	}
+	return nil
+}
+
+const (
+	// maintainEvery is how often the store is maintained, maintainAgainAfter how soon again when that failed: until it
+	// has succeeded once, there may be no room for today's rows.
+	maintainEvery      = 10 * time.Minute
+	maintainAgainAfter = 10 * time.Second
+	// maintainTimeout bounds one pass.
+	maintainTimeout = 5 * time.Minute
+)
+
+// Run maintains the store, at once and then from time to time, until the context ends. What fails is tried again; the
+// log tells when it begins to fail, and when it no longer does.
+func (s *Service) Run(ctx context.Context) error {
+	maintainer, ok := s.store.(store.Maintainer)
+	if !ok {
+		<-ctx.Done()
+		return nil
+	}
+	failing := false
+	for ctx.Err() == nil {
+		err := maintain(ctx, maintainer)
+		switch {
+		case err != nil && !failing && ctx.Err() == nil:
+			s.log.WarnContext(ctx, "the store cannot be maintained, trying again", slog.String("error", err.Error()))
+		case err == nil && failing:
+			s.log.InfoContext(ctx, "the store is maintained again")
+		}
+		failing = err != nil
+		wait := maintainEvery
+		if failing {
+			wait = maintainAgainAfter
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+	return nil
+}
+
+func maintain(ctx context.Context, maintainer store.Maintainer) error {
+	ctx, cancel := context.WithTimeout(ctx, maintainTimeout)
+	defer cancel()
+	return maintainer.Maintain(ctx, time.Now())
+}

@@ -206,7 +206,7 @@ func shells() []rule {
 			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/wire", "internal/rpc", "state/store",
 		},
 		third: []string{grpc, otel},
-		tests: []string{"state/stateclient"},
+		tests: []string{"state/stateclient", "state/store/batchstore"},
 		why:   "serves a store over gRPC; decides nothing",
 	}, {
 		pkg: "runner",

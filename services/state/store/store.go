@@ -28,6 +28,8 @@ const (
 	TransitionsMax = 1024
 	// PageMax bounds the rows of one page.
 	PageMax = 1000
+	// PageBytesMax bounds the payloads of one page of unrouted events, unless a single one is larger.
+	PageBytesMax = 16 << 20
 )
 
 // Store is everything a driver does. Consumers name the role they take. All methods are safe for concurrent use. JSON
@@ -128,6 +130,9 @@ type Committed struct {
 	Opened []stepwell.Item
 	// Dropped are items, besides the settled one, that are no longer open: they may be removed from the queue.
 	Dropped []stepwell.ItemID
+	// PriorStepCount is how many steps of the run were recorded before the transition. Recorded steps never change, so
+	// who knew as many knew them all, and knows from Apply what the run has become, but for items of others.
+	PriorStepCount int
 }
 
 // Catalog keeps apps and functions.
@@ -158,7 +163,8 @@ type Backlog interface {
 	ParkedItems(ctx context.Context, before time.Time, limit int) ([]stepwell.Item, error)
 	// Unpark says that items are in the queue now. Those that are not open any more are passed over.
 	Unpark(ctx context.Context, items []stepwell.ItemID) error
-	// UnroutedEvents returns events that were stored unrouted, oldest first.
+	// UnroutedEvents returns events that were stored unrouted, oldest first, at most limit. There may be more even if
+	// it returns fewer, since their bytes are bounded too; there are none left if it returns none.
 	UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error)
 }
 
@@ -174,6 +180,12 @@ type DueQuery struct {
 type Maintainer interface {
 	// Maintain makes room for what is to come and drops what need not be kept any longer.
 	Maintain(ctx context.Context, now time.Time) error
+}
+
+// Prober is what drivers are that may be unable to do their work.
+type Prober interface {
+	// Ready tells whether the store can do its work. The error says what is wrong and what to do.
+	Ready(ctx context.Context) error
 }
 
 // Reader serves people and APIs. What it returns is never older than what was reported as done.

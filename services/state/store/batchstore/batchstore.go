@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stepwell/stepwell/services/internal/coalesce"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
@@ -34,7 +35,11 @@ type Store struct {
 	loads   *coalesce.Coalescer[[]stepwell.RunID, []store.Loaded]
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store      = (*Store)(nil)
+	_ store.Maintainer = (*Store)(nil)
+	_ store.Prober     = (*Store)(nil)
+)
 
 // New returns a store on top of another. It has nothing to close: without callers there is no goroutine.
 func New(behind store.Store, config Config) (*Store, error) {
@@ -98,6 +103,22 @@ func (s *Store) Commit(ctx context.Context, transitions []stepwell.Transition) (
 // LoadRuns implements store.Committer.
 func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loaded, error) {
 	return s.loads.Do(ctx, ids)
+}
+
+// Maintain implements store.Maintainer, as far as the store behind does.
+func (s *Store) Maintain(ctx context.Context, now time.Time) error {
+	if behind, ok := s.Store.(store.Maintainer); ok {
+		return behind.Maintain(ctx, now)
+	}
+	return nil
+}
+
+// Ready implements store.Prober, as far as the store behind does.
+func (s *Store) Ready(ctx context.Context) error {
+	if behind, ok := s.Store.(store.Prober); ok {
+		return behind.Ready(ctx)
+	}
+	return nil
 }
 
 func ingestBytes(in store.Ingest) int {

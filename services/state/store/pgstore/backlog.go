@@ -143,7 +143,7 @@ func (s *Store) ParkedItems(ctx context.Context, before time.Time, limit int) ([
 func (s *Store) UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
 	defer cancel()
-	rows, err := pgsql.New(s.writes).UnroutedEvents(ctx, int32(limit))
+	rows, err := pgsql.New(s.writes).UnroutedEvents(ctx, int32(limit), store.PageBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("find unrouted events: %w", classify(err))
 	}

@@ -43,15 +43,21 @@ func query[T any](t *testing.T, url, sql string, args ...any) []T {
 	return values
 }
 
-// startAt starts a run of an event received at an instant.
-func startAt(t *testing.T, s *pgstore.Store, at time.Time, key string) stepwell.Run {
+// eventAt is an event received at an instant, the only one of its millisecond.
+func eventAt(t *testing.T, at time.Time, key string) stepwell.Event {
 	t.Helper()
 	id, err := ulid.New(ulid.Timestamp(at), nil)
 	require.NoError(t, err)
-	event := stepwell.Event{
+	return stepwell.Event{
 		ID: stepwell.EventID{ULID: id}, Environment: stepwell.DefaultEnvironment(), Name: "a/b", Key: key,
 		Data: json.RawMessage(`{}`), User: json.RawMessage(`{}`), Time: at, ReceivedAt: at,
 	}
+}
+
+// startAt starts a run of an event received at an instant.
+func startAt(t *testing.T, s *pgstore.Store, at time.Time, key string) stepwell.Run {
+	t.Helper()
+	event := eventAt(t, at, key)
 	function := stepwell.Function{ID: stepwell.NewFunctionID(stepwell.AppID{}, "f"), Environment: event.Environment, Version: 1}
 	start := engine.Start(function, event, at)
 	results, err := s.Ingest(t.Context(), []store.Ingest{{

@@ -1460,7 +1460,8 @@ func (x *ListUnroutedEventsRequest) GetPageSize() int32 {
 // ListUnroutedEventsResponse holds unrouted events.
 type ListUnroutedEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Oldest first.
+	// Oldest first. There may be more even if these are fewer than asked for, since their bytes are bounded too; there are
+	// none left if these are none.
 	Events        []*v1.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -81,5 +81,13 @@ FROM events WHERE environment_id = @environment_id AND name = @name AND id < @be
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: UnroutedEvents :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
-FROM events WHERE NOT routed ORDER BY id LIMIT @most::integer;
+-- The oldest, until their payloads reach a number of bytes. Their sizes are known without reading them.
+SELECT p.id, p.environment_id, p.name, p.key, p.data, p.user_data, p.meta, p.version, p.occurred_at, p.received_at
+FROM (
+    SELECT e.*, sum(octet_length(e.data) + octet_length(e.user_data)) OVER (ORDER BY e.id) AS bytes
+    FROM (
+        SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+        FROM events WHERE NOT routed ORDER BY id LIMIT @most::integer
+    ) AS e
+) AS p
+WHERE p.bytes - octet_length(p.data) - octet_length(p.user_data) < @bytes_max::bigint ORDER BY p.id;

@@ -709,8 +709,15 @@ func (q *Queries) StepsOfRun(ctx context.Context, runID pgtype.UUID) ([]StepsOfR
 }
 
 const UnroutedEvents = `-- name: UnroutedEvents :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
-FROM events WHERE NOT routed ORDER BY id LIMIT $1::integer
+SELECT p.id, p.environment_id, p.name, p.key, p.data, p.user_data, p.meta, p.version, p.occurred_at, p.received_at
+FROM (
+    SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at, sum(octet_length(e.data) + octet_length(e.user_data)) OVER (ORDER BY e.id) AS bytes
+    FROM (
+        SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+        FROM events WHERE NOT routed ORDER BY id LIMIT $1::integer
+    ) AS e
+) AS p
+WHERE p.bytes - octet_length(p.data) - octet_length(p.user_data) < $2::bigint ORDER BY p.id
 `
 
 type UnroutedEventsRow struct {
@@ -726,8 +733,9 @@ type UnroutedEventsRow struct {
 	ReceivedAt    pgtype.Timestamptz
 }
 
-func (q *Queries) UnroutedEvents(ctx context.Context, most int32) ([]UnroutedEventsRow, error) {
-	rows, err := q.db.Query(ctx, UnroutedEvents, most)
+// The oldest, until their payloads reach a number of bytes. Their sizes are known without reading them.
+func (q *Queries) UnroutedEvents(ctx context.Context, most int32, bytesMax int64) ([]UnroutedEventsRow, error) {
+	rows, err := q.db.Query(ctx, UnroutedEvents, most, bytesMax)
 	if err != nil {
 		return nil, err
 	}
