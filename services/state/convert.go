@@ -39,6 +39,7 @@ func ingested(i store.Ingested) *statev1.Ingested {
 func committed(c store.Committed) *statev1.Committed {
 	return &statev1.Committed{
 		Failure: failure(c.Err), Opened: wire.Each(c.Opened, wire.Item), Dropped: wire.ItemIDs(c.Dropped),
+		PriorStepCount: int32(c.PriorStepCount),
 	}
 }
 

@@ -120,6 +120,8 @@ type Item struct {
 	// Parked says that the item is not in the queue, because it was due later than Horizon when it was opened. A runner
 	// unparks it when its time is near.
 	Parked bool
+	// UnreachedSince is since when calls for the item, earlier attempts included, reach no app; zero if the last one did.
+	UnreachedSince time.Time
 	// Generation is the latest lease that claimed the item in the store; 0 if none had to.
 	Generation int
 	// Priority moves the item ahead of others in its lane that are due, by this much.

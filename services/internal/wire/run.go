@@ -90,7 +90,8 @@ func Item(i stepwell.Item) *runv1.Item {
 		Id: string(i.ID), RunId: ULID(i.Run.ULID), FunctionId: UUID(i.Function.UUID),
 		Kind: enum[runv1.ItemKind](i.Kind), StepId: string(i.Step), Number: int32(i.Number),
 		Attempt: int32(i.Attempt), Forgiven: int32(i.Forgiven), Race: i.Race, DueTime: Time(i.DueAt), Parked: i.Parked,
-		Generation: int32(i.Generation), PriorityNanos: int64(i.Priority), Limits: Each(i.Limits, limitKey),
+		UnreachedSinceTime: Time(i.UnreachedSince), Generation: int32(i.Generation), PriorityNanos: int64(i.Priority),
+		Limits: Each(i.Limits, limitKey),
 	}
 }
 
@@ -101,8 +102,9 @@ func FromItem(m *runv1.Item) stepwell.Item {
 		Function: stepwell.FunctionID{UUID: FromUUID(m.GetFunctionId())},
 		Kind:     fromEnum[stepwell.ItemKind](m.GetKind()), Step: stepwell.StepID(m.GetStepId()),
 		Number: int(m.GetNumber()), Attempt: int(m.GetAttempt()), Forgiven: int(m.GetForgiven()), Race: m.GetRace(),
-		DueAt: FromTime(m.GetDueTime()), Parked: m.GetParked(), Generation: int(m.GetGeneration()),
-		Priority: time.Duration(m.GetPriorityNanos()), Limits: Each(m.GetLimits(), fromLimitKey),
+		DueAt: FromTime(m.GetDueTime()), Parked: m.GetParked(), UnreachedSince: FromTime(m.GetUnreachedSinceTime()),
+		Generation: int(m.GetGeneration()), Priority: time.Duration(m.GetPriorityNanos()),
+		Limits: Each(m.GetLimits(), fromLimitKey),
 	}
 }
 

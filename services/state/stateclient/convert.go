@@ -42,7 +42,7 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 func fromCommitted(m *statev1.Committed) store.Committed {
 	return store.Committed{
 		Err: fromFailure(m.GetFailure()), Opened: wire.Each(m.GetOpened(), wire.FromItem),
-		Dropped: wire.FromItemIDs(m.GetDropped()),
+		Dropped: wire.FromItemIDs(m.GetDropped()), PriorStepCount: int(m.GetPriorStepCount()),
 	}
 }
 

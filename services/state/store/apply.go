@@ -146,7 +146,7 @@ type application struct {
 func (a *application) settle(item stepwell.Item, t stepwell.Transition) {
 	i := slices.IndexFunc(a.open, func(o stepwell.Item) bool { return o.ID == item.ID })
 	if t.Keep {
-		a.open[i].Forgiven = item.Attempt
+		a.open[i].Forgiven, a.open[i].UnreachedSince = item.Attempt, time.Time{}
 		return
 	}
 	a.open = slices.Delete(a.open, i, i+1)

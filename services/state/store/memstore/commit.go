@@ -30,6 +30,7 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 	if err != nil {
 		return store.Committed{Err: err}
 	}
+	prior := record.run.Progress.StepCount
 	record.run = run
 	for _, opening := range applied.Opens {
 		record.put(opening.Step)
@@ -44,7 +45,7 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 	if run.Status.Ended() {
 		s.ended(record)
 	}
-	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped}
+	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped, PriorStepCount: prior}
 }
 
 // put adds the step, or replaces the open one by what it became.

@@ -168,6 +168,7 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 		return store.Committed{Err: head.missing}
 	}
 	recorded := func(id stepwell.StepID) bool { return h.recorded[stepKey{t.Run, id}] }
+	prior := head.run.Progress.StepCount
 	applied, err := store.Apply(&head.run, recorded, t)
 	if err != nil {
 		return store.Committed{Err: err}
@@ -177,7 +178,7 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 		h.recorded[stepKey{t.Run, step.ID}] = true
 	}
 	h.changes.add(t, applied)
-	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped}
+	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped, PriorStepCount: prior}
 }
 
 // write queues all that changed.

@@ -58,6 +58,8 @@ type openItem struct {
 	DueMicros  int64             `json:"d"`
 	Generation int               `json:"g,omitempty"`
 	Parked     bool              `json:"p,omitempty"`
+	// UnreachedMicros is null for the zero time.
+	UnreachedMicros *int64 `json:"u,omitempty"`
 }
 
 func encodeOpen(items []stepwell.Item) ([]byte, error) {
@@ -67,6 +69,9 @@ func encodeOpen(items []stepwell.Item) ([]byte, error) {
 			Kind: item.Kind, Step: item.Step, Number: item.Number, Attempt: item.Attempt, Forgiven: item.Forgiven,
 			Race: item.Race, DueMicros: item.DueAt.UnixMicro(), Generation: item.Generation,
 			Parked: item.Parked,
+		}
+		if at := item.UnreachedSince; !at.IsZero() {
+			open[i].UnreachedMicros = new(at.UnixMicro())
 		}
 	}
 	encoded, err := json.Marshal(open)
@@ -90,6 +95,9 @@ func decodeOpen(raw []byte, run stepwell.Run) ([]stepwell.Item, error) {
 		item := stepwell.Item{
 			Kind: o.Kind, Step: o.Step, Number: o.Number, Attempt: o.Attempt, Forgiven: o.Forgiven, Race: o.Race,
 			DueAt: time.UnixMicro(o.DueMicros).UTC(), Generation: o.Generation, Parked: o.Parked,
+		}
+		if at := o.UnreachedMicros; at != nil {
+			item.UnreachedSince = time.UnixMicro(*at).UTC()
 		}
 		items[i] = item.Of(run)
 	}

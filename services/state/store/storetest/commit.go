@@ -60,6 +60,30 @@ func testRecordedStepKeepsFirstResult(t *testing.T, f *fixture) {
 	require.Equal(t, 2, state.Run.Progress.StateBytes)
 }
 
+// testCommitTellsWhatWasRecordedBefore: who knew as many steps knew them all, and may go on from what it knows.
+func testCommitTellsWhatWasRecordedBefore(t *testing.T, f *fixture) {
+	run, item := f.newRun()
+	commit := func(transitions ...stepwell.Transition) []int {
+		results, err := f.Commit(f.ctx, transitions)
+		require.NoError(t, err)
+		var counts []int
+		for _, result := range results {
+			require.NoError(t, result.Err)
+			counts = append(counts, result.PriorStepCount)
+		}
+		return counts
+	}
+	checkpoint := func(steps ...stepwell.Step) stepwell.Transition {
+		return stepwell.Transition{Run: run.ID, Settles: item.ID, Keep: true, At: epoch(), Records: steps}
+	}
+	require.Equal(t, []int{0}, commit(checkpoint(recorded("a", `1`), recorded("b", `1`))))
+	require.Equal(t, []int{2}, commit(checkpoint(recorded("a", `2`))))
+	require.Equal(t, []int{2, 3}, commit(checkpoint(recorded("c", `1`)), checkpoint(recorded("d", `1`))))
+	end := stepwell.Transition{Run: run.ID, Settles: item.ID, At: epoch(), End: &stepwell.End{}}
+	end.End.Status, end.Records = stepwell.RunCompleted, []stepwell.Step{recorded("e", `1`)}
+	require.Equal(t, []int{4}, commit(end))
+}
+
 func testItemIsSettledOnce(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	t1 := stepwell.Transition{Run: run.ID, Settles: item.ID, Records: []stepwell.Step{recorded("a", `1`)}}
@@ -225,6 +249,7 @@ func testRetryKeepsTheRunGoing(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	due := epoch().Add(2 * time.Hour)
 	retry := item.Next(due)
+	retry.Forgiven, retry.UnreachedSince = 1, epoch()
 	opened := f.mustCommit(stepwell.Transition{Run: run.ID, Settles: item.ID, Retry: &retry})
 	require.Equal(t, []stepwell.Item{retry.OpenedAt(epoch().Add(time.Hour))}, opened)
 	require.Equal(t, 1, retry.Attempt)
@@ -233,11 +258,14 @@ func testRetryKeepsTheRunGoing(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Equal(t, retry.ID, got.Progress.Open[0].ID)
 	require.Equal(t, due, got.Progress.Open[0].DueAt.UTC())
+	require.Equal(t, 1, got.Progress.Open[0].Forgiven)
+	require.Equal(t, epoch(), got.Progress.Open[0].UnreachedSince.UTC())
 }
 
 func testCheckpointKeepsItemAndForgives(t *testing.T, f *fixture) {
 	run, item := f.newRun()
 	retry := item.Next(epoch())
+	retry.UnreachedSince = epoch()
 	f.mustCommit(stepwell.Transition{Run: run.ID, Settles: item.ID, Retry: &retry})
 	opened := f.mustCommit(stepwell.Transition{
 		Run: run.ID, Settles: retry.ID, Keep: true, Records: []stepwell.Step{recorded("a", `1`)},
@@ -247,6 +275,7 @@ func testCheckpointKeepsItemAndForgives(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Len(t, got.Progress.Open, 1)
 	require.Equal(t, 0, got.Progress.Open[0].CountedAttempt(), "progress was made")
+	require.Zero(t, got.Progress.Open[0].UnreachedSince, "by an app that was reached")
 	require.Equal(t, 1, got.Progress.StepCount)
 }
 

@@ -207,6 +207,9 @@ func (m *model) transition(t *rapid.T) stepwell.Transition {
 		result.End = &stepwell.End{Status: stepwell.RunCompleted, Output: json.RawMessage(`"done"`)}
 	case 1:
 		retry := item.Next(m.now.Add(rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "backoff")))
+		if rapid.Bool().Draw(t, "unreached") {
+			retry.Forgiven, retry.UnreachedSince = retry.Forgiven+1, m.now
+		}
 		result.Retry, result.Records = &retry, nil
 	}
 	return result

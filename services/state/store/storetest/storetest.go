@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I5_EndWinsOnce":                        testEndWinsOnce,
 		"I7_IdleRunIsDiscovered":                testIdleRunIsDiscovered,
 		"I10_RecordedStepKeepsFirstResult":      testRecordedStepKeepsFirstResult,
+		"CommitTellsWhatWasRecordedBefore":      testCommitTellsWhatWasRecordedBefore,
 		"I11_ItemIsSettledOnce":                 testItemIsSettledOnce,
 		"I11_OneOfManyCommitsWins":              testOneOfManyCommitsWins,
 		"I12_ClaimFencesOlderLeases":            testClaimFencesOlderLeases,

@@ -166,9 +166,11 @@ type Item struct {
 	// The keys that share its limits.
 	Limits []*LimitKey `protobuf:"bytes,13,rep,name=limits,proto3" json:"limits,omitempty"`
 	// Not in the queue, because it was due much later when it was opened.
-	Parked        bool `protobuf:"varint,14,opt,name=parked,proto3" json:"parked,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Parked bool `protobuf:"varint,14,opt,name=parked,proto3" json:"parked,omitempty"`
+	// Since when its calls reach no app; absent if the last one did.
+	UnreachedSinceTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=unreached_since_time,json=unreachedSinceTime,proto3" json:"unreached_since_time,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Item) Reset() {
@@ -299,6 +301,13 @@ func (x *Item) GetParked() bool {
 	return false
 }
 
+func (x *Item) GetUnreachedSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UnreachedSinceTime
+	}
+	return nil
+}
+
 // LimitKey is the value that one of a function's limits has for a run.
 type LimitKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -367,7 +376,7 @@ var File_stepwell_run_v1_item_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\n" +
-	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x03\n" +
+	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x04\n" +
 	"\x04Item\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\fR\x05runId\x12\x1f\n" +
@@ -386,7 +395,8 @@ const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"generation\x12%\n" +
 	"\x0epriority_nanos\x18\f \x01(\x03R\rpriorityNanos\x121\n" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x12\x16\n" +
-	"\x06parked\x18\x0e \x01(\bR\x06parked\"f\n" +
+	"\x06parked\x18\x0e \x01(\bR\x06parked\x12L\n" +
+	"\x14unreached_since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12unreachedSinceTime\"f\n" +
 	"\bLimitKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.LimitKindR\x04kind\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x14\n" +
@@ -428,12 +438,13 @@ var file_stepwell_run_v1_item_proto_depIdxs = []int32{
 	0, // 0: stepwell.run.v1.Item.kind:type_name -> stepwell.run.v1.ItemKind
 	4, // 1: stepwell.run.v1.Item.due_time:type_name -> google.protobuf.Timestamp
 	3, // 2: stepwell.run.v1.Item.limits:type_name -> stepwell.run.v1.LimitKey
-	1, // 3: stepwell.run.v1.LimitKey.kind:type_name -> stepwell.run.v1.LimitKind
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 3: stepwell.run.v1.Item.unreached_since_time:type_name -> google.protobuf.Timestamp
+	1, // 4: stepwell.run.v1.LimitKey.kind:type_name -> stepwell.run.v1.LimitKind
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_item_proto_init() }

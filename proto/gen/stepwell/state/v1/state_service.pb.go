@@ -592,9 +592,11 @@ type Committed struct {
 	// Items to be queued.
 	Opened []*v11.Item `protobuf:"bytes,2,rep,name=opened,proto3" json:"opened,omitempty"`
 	// Items, besides the settled one, that are no longer open.
-	Dropped       []string `protobuf:"bytes,3,rep,name=dropped,proto3" json:"dropped,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Dropped []string `protobuf:"bytes,3,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	// How many steps of the run were recorded before it.
+	PriorStepCount int32 `protobuf:"varint,4,opt,name=prior_step_count,json=priorStepCount,proto3" json:"prior_step_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Committed) Reset() {
@@ -646,6 +648,13 @@ func (x *Committed) GetDropped() []string {
 		return x.Dropped
 	}
 	return nil
+}
+
+func (x *Committed) GetPriorStepCount() int32 {
+	if x != nil {
+		return x.PriorStepCount
+	}
+	return 0
 }
 
 // ClaimRequest names an item and its lease.
@@ -2099,11 +2108,12 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\rCommitRequest\x12=\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"H\n" +
 	"\x0eCommitResponse\x126\n" +
-	"\aresults\x18\x01 \x03(\v2\x1c.stepwell.state.v1.CommittedR\aresults\"\x8a\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1c.stepwell.state.v1.CommittedR\aresults\"\xb4\x01\n" +
 	"\tCommitted\x124\n" +
 	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x12-\n" +
 	"\x06opened\x18\x02 \x03(\v2\x15.stepwell.run.v1.ItemR\x06opened\x12\x18\n" +
-	"\adropped\x18\x03 \x03(\tR\adropped\"G\n" +
+	"\adropped\x18\x03 \x03(\tR\adropped\x12(\n" +
+	"\x10prior_step_count\x18\x04 \x01(\x05R\x0epriorStepCount\"G\n" +
 	"\fClaimRequest\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x1e\n" +
 	"\n" +
