@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -142,14 +143,108 @@ func TestReadOnlyIsUnavailable(t *testing.T) {
 	require.ErrorContains(t, later.Ready(t.Context()), "must name the primary")
 }
 
-func TestMissingSchemaIsNamed(t *testing.T) {
+// TestSchemaThatIsBehindIsNamed: a release waits for the migrations that it needs, and goes on once they are made.
+func TestSchemaThatIsBehindIsNamed(t *testing.T) {
 	t.Parallel()
+	url := server.Database(t)
+	s := connect(t, url)
+	requireDown(t, s, "run `stepwell migrate`")
+	require.ErrorContains(t, s.Ready(t.Context()), "the schema is at version 0, this release needs")
+	_, err := pgstore.Migrate(t.Context(), url)
+	require.NoError(t, err)
+	requireUp(t, s)
+}
+
+// TestSchemaThatIsAheadIsFine: a release works while the next one is rolled out, and after a rollback.
+func TestSchemaThatIsAheadIsFine(t *testing.T) {
+	t.Parallel()
+	s, url := fresh(t)
+	exec(t, url, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)")
+	requireUp(t, s)
+	made, err := pgstore.Migrate(t.Context(), url)
+	require.NoError(t, err)
+	require.Empty(t, made)
+}
+
+func TestMissingDatabaseIsNamed(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t)
+	missing := strings.Replace(url, strings.Trim(databaseOf(t, url), `"`), "nowhere", 1)
+	requireDown(t, connect(t, missing), "the database of database_url does not exist")
+	_, err := pgstore.Migrate(t.Context(), missing)
+	require.ErrorContains(t, err, "the database of database_url does not exist")
+}
+
+// TestRefusedUserIsNamed: until Postgres has the password that the store has.
+func TestRefusedUserIsNamed(t *testing.T) {
+	t.Parallel()
+	instance := pgtest.Launch(t)
+	_, err := pgstore.Migrate(t.Context(), instance.URL())
+	require.NoError(t, err)
+	exec(t, instance.URL(), "CREATE ROLE locked LOGIN PASSWORD 'the right one'")
+	exec(t, instance.URL(), `DO $$ BEGIN EXECUTE format(
+		'COPY (VALUES (''host all locked 127.0.0.1/32 scram-sha-256''), (''host all all 127.0.0.1/32 trust'')) TO %L',
+		current_setting('hba_file')); END $$`)
+	exec(t, instance.URL(), "SELECT pg_reload_conf()")
+
+	s := connect(t, strings.Replace(instance.URL(), "postgres@", "locked:hunter2@", 1))
+	requireDown(t, s, "refuses the user or password of database_url")
+	exec(t, instance.URL(), "ALTER ROLE locked PASSWORD 'hunter2'")
+	requireDown(t, s, "the user of database_url may not use the tables")
+	exec(t, instance.URL(), "GRANT ALL ON ALL TABLES IN SCHEMA public TO locked")
+	requireUp(t, s)
+	requireDown(t, connect(t, strings.Replace(instance.URL(), "postgres@", "nobody:hunter2@", 1)), "refuses the user")
+}
+
+// TestStandbyIsUnavailableUntilItIsPromoted is a failover, seen from a store that was connected all the time.
+func TestStandbyIsUnavailableUntilItIsPromoted(t *testing.T) {
+	t.Parallel()
+	instance := pgtest.Launch(t)
+	_, err := pgstore.Migrate(t.Context(), instance.URL())
+	require.NoError(t, err)
+	s := connect(t, instance.URL())
+	require.NoError(t, s.Ready(t.Context()))
+	exec(t, instance.URL(), `DO $$ BEGIN EXECUTE format(
+		'COPY (VALUES ('''')) TO %L', current_setting('data_directory') || '/standby.signal'); END $$`)
+	instance.Stop()
+	instance.Start(t)
+	require.ErrorIs(t, s.Ready(t.Context()), stepwell.ErrUnavailable, "the connection from before is broken")
+	requireDown(t, s, "database_url must name the primary")
+	exec(t, instance.URL(), "SELECT pg_promote()")
+	requireUp(t, s)
+}
+
+// connect opens a store, whether Postgres takes it or not.
+func connect(t *testing.T, url string) *pgstore.Store {
+	t.Helper()
 	config := pgstore.DefaultConfig()
-	config.URL = server.Database(t)
+	config.URL = url
 	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	defer s.Close()
-	require.ErrorContains(t, s.Ready(t.Context()), "run `stepwell migrate`")
+	t.Cleanup(s.Close)
+	return s
+}
+
+// requireDown requires that callers are told to try again, and people what is wrong, but not the password.
+func requireDown(t *testing.T, s *pgstore.Store, why string) {
+	t.Helper()
+	_, ingesting := s.Ingest(t.Context(), []store.Ingest{{
+		Now: at(), Events: []store.IngestEvent{{Event: eventAt(t, at(), "")}},
+	}})
+	require.ErrorContains(t, ingesting, why)
+	for _, err := range []error{ingesting, s.Ready(t.Context()), s.Maintain(t.Context(), at())} {
+		require.ErrorIs(t, err, stepwell.ErrUnavailable)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+func requireUp(t *testing.T, s *pgstore.Store) {
+	t.Helper()
+	require.NoError(t, s.Ready(t.Context()))
+	run := startAt(t, s, at(), "")
+	results, err := s.Commit(t.Context(), []stepwell.Transition{record(run, "a", "step")})
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err)
 }
 
 func TestWrongURLsAreNamedWithoutSecrets(t *testing.T) {

@@ -148,6 +148,14 @@ func reasonOfCode(code string) (string, bool) {
 		return "Postgres refuses the user or password of database_url", true
 	case "3D000":
 		return "the database of database_url does not exist", true
+	case "42P01", "42703", "42883":
+		return "the schema of database_url is not the one that this release needs: run `stepwell migrate`", true
+	case "42501":
+		return "the user of database_url may not use the tables: make it their owner", true
+	case "26000", "42P05":
+		return "a pooler in transaction mode loses prepared statements: turn prepared_statements off", true
+	case "55P03":
+		return "a table is in use", true
 	}
 	if len(code) == 5 {
 		switch code[:2] {
