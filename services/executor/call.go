@@ -75,18 +75,26 @@ func (c caller) call(
 	call := sdk.Call{State: state, Item: item, Generation: generation}
 	target, err := call.URL()
 	if err != nil {
-		return unreachable("%v", err)
+		return failed(unreachable("%v", err))
 	}
 	body, err := call.Body()
 	if err != nil {
-		return unreachable("the call could not be written: %v", err)
+		return failed(unreachable("the call could not be written: %v", err))
 	}
 	response, err := c.send(ctx, request{method: http.MethodPost, target: target, header: call.Header(), body: body})
 	if err != nil {
-		return unreachable("Could not call the app at %s: %v", state.Function.URL, reason(ctx, err))
+		failure := unreachable("Could not call the app at %s: %v", state.Function.URL, reason(ctx, err))
+		if errors.Is(err, errUnanswered) {
+			return stepwell.Outcome{Unreached: &failure}
+		}
+		return failed(failure)
 	}
 	return sdk.Parse(response, time.Now())
 }
+
+// errUnanswered is why a request came to nothing before any of an answer arrived: nobody is there, or they went away.
+// That is not the function's fault, and so does not count, while a bad answer does.
+var errUnanswered = errors.New("no answer")
 
 // errCallTimeout is why a call was given up.
 var errCallTimeout = errors.New("the app did not answer in time (call_timeout)")
@@ -103,11 +111,11 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
-func unreachable(format string, args ...any) stepwell.Outcome {
-	return stepwell.Outcome{
-		Failure: stepwell.Failure{Name: "unreachable", Message: fmt.Sprintf(format, args...)}.JSON(),
-	}
+func unreachable(format string, args ...any) stepwell.Failure {
+	return stepwell.Failure{Name: "unreachable", Message: fmt.Sprintf(format, args...)}
 }
+
+func failed(f stepwell.Failure) stepwell.Outcome { return stepwell.Outcome{Failure: f.JSON()} }
 
 // request is a request to an app.
 type request struct {
@@ -145,9 +153,13 @@ func (c caller) sendOnce(ctx context.Context, r request) (_ sdk.Response, next s
 		return sdk.Response{}, "", fmt.Errorf("make request: %w", err)
 	}
 	out.Header = r.header
-	answer, err := c.transport.RoundTrip(out)
-	if err != nil {
+	answer, err := c.roundTrip(out)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, errors.Is(err, errForbidden):
 		return sdk.Response{}, "", err
+	default:
+		return sdk.Response{}, "", fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	defer answer.Body.Close()
 	if location := answer.Header.Get("Location"); location != "" && isRedirect(answer.StatusCode) {
@@ -164,6 +176,32 @@ func (c caller) sendOnce(ctx context.Context, r request) (_ sdk.Response, next s
 	}
 	return response, "", nil
 }
+
+// resendsMax bounds how often a request is sent again because the idle connection that it was given had just been closed.
+const resendsMax = 3
+
+// roundTrip sends the request, again if the app had closed the idle connection before the request was begun. Then the
+// app cannot have begun to work on it, so sending it twice is sending it once. The transport itself sends a request
+// again of which nothing was written. A connection that breaks later is another matter: the app may be at work, and a
+// second request under the same generation would let both report steps. Such a call is unanswered; the next attempt is
+// another item, and what the first one still reports is refused.
+func (c caller) roundTrip(out *http.Request) (*http.Response, error) {
+	answer, err := c.transport.RoundTrip(out)
+	for range resendsMax {
+		if err == nil || err.Error() != idleClosed {
+			break
+		}
+		again := out.Clone(out.Context())
+		if again.Body, err = out.GetBody(); err != nil {
+			return nil, fmt.Errorf("rewind body: %w", err)
+		}
+		answer, err = c.transport.RoundTrip(again)
+	}
+	return answer, err
+}
+
+// idleClosed is how net/http says that a connection was closed while no request was on it; it has no name for it.
+const idleClosed = "http: server closed idle connection"
 
 func isRedirect(status int) bool {
 	switch status {

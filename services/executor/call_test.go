@@ -1,13 +1,20 @@
 package executor
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -138,10 +145,34 @@ func TestAppThatIsNotThereIsNamed(t *testing.T) {
 	target := server.URL + "/api/inngest"
 	server.Close()
 	outcome := callURL(t, target)
-	require.Contains(t, string(outcome.Failure), "Could not call the app at "+target)
-	require.Contains(t, string(outcome.Failure), "connection refused. Is it running?")
+	require.NotNil(t, outcome.Unreached)
+	require.Contains(t, outcome.Unreached.Message, "Could not call the app at "+target)
+	require.Contains(t, outcome.Unreached.Message, "connection refused. Is it running?")
 	require.False(t, outcome.NoRetry)
+}
 
+// TestOnlyCallsWithoutAnAnswerAreUnreached: what answers badly, or begins to, is the app's fault.
+func TestOnlyCallsWithoutAnAnswerAreUnreached(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"http://no-such-host.invalid/", "https://127.0.0.1:1/"} {
+		require.NotNil(t, callURL(t, target).Unreached, target)
+	}
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	require.NotNil(t, callURL(t, "https"+strings.TrimPrefix(plain.URL, "http")).Unreached, "TLS fails")
+	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer untrusted.Close()
+	require.Contains(t, callURL(t, untrusted.URL).Unreached.Message, "certificate")
+
+	outcome := callApp(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		assertEqual(t, nil, err)
+		_ = conn.Close()
+	})
+	require.Contains(t, outcome.Unreached.Message, "no answer: EOF")
+	require.Nil(t, callURL(t, plain.URL).Unreached)
+	require.Nil(t, callURL(t, "http://169.254.169.254/").Unreached, "it is never going to be called")
 	outcome = callApp(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		assertEqual(t, nil, err)
@@ -149,7 +180,93 @@ func TestAppThatIsNotThereIsNamed(t *testing.T) {
 		_ = conn.Close()
 	})
 	require.Contains(t, string(outcome.Failure), "unexpected EOF")
+	require.Nil(t, outcome.Unreached)
 }
+
+// TestClosedIdleConnectionIsNoFailure: an app closes a connection just when the next call takes it out of the pool. It
+// cannot have begun to work on that call, which is sent again.
+func TestClosedIdleConnectionIsNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var bodies []string
+		dials := 0
+		var app net.Conn // the app's end of the latest connection
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			near, far := net.Pipe()
+			app = far
+			go answerAll(far, &bodies) // until the connection is closed
+			return near, nil
+		}}
+		c := caller{transport: transport, timeout: time.Minute}
+		post := func(ctx context.Context, body string) error {
+			response, err := c.send(ctx, request{
+				method: http.MethodPost, target: "http://app/", header: http.Header{}, body: []byte(body),
+			})
+			require.Equal(t, err == nil, string(response.Body) == "ok")
+			return err
+		}
+		require.NoError(t, post(t.Context(), "first"))
+		trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+			if got.Reused {
+				assertEqual(t, nil, app.Close())
+				synctest.Wait() // the transport has seen it
+			}
+		}})
+		require.NoError(t, post(trace, "second"))
+		require.Equal(t, []string{"first", "second"}, bodies)
+		require.Equal(t, 2, dials)
+		transport.CloseIdleConnections()
+		synctest.Wait()
+	})
+}
+
+// answerAll serves a connection until it is closed.
+func answerAll(conn net.Conn, bodies *[]string) {
+	defer conn.Close()
+	reader := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(reader)
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		*bodies = append(*bodies, string(body))
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	}
+}
+
+// TestBrokenConnectionIsNotUsedAgain: the app may be at work on the call.
+func TestBrokenConnectionIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	requests := 0
+	network := roundTripper(func(*http.Request) (*http.Response, error) {
+		requests++
+		return nil, io.EOF
+	})
+	c := caller{transport: network, timeout: time.Minute}
+	_, err := c.send(t.Context(), request{method: http.MethodPost, target: "http://app/", header: http.Header{}})
+	require.ErrorIs(t, err, errUnanswered)
+	require.Equal(t, 1, requests)
+
+	requests = 0
+	c.transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		requests++
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.Equal(t, "all of it", string(body))
+		return nil, errors.New(idleClosed)
+	})
+	_, err = c.send(t.Context(), request{
+		method: http.MethodPost, target: "http://app/", header: http.Header{}, body: []byte("all of it"),
+	})
+	require.ErrorIs(t, err, errUnanswered)
+	require.Equal(t, 1+resendsMax, requests, "nor is a closed one for ever")
+}
+
+type roundTripper func(r *http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()

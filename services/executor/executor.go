@@ -27,25 +27,32 @@ const Name = "executor"
 // Config is what users set.
 type Config struct {
 	// Workers is how many items are worked on at a time.
-	Workers int
+	Workers int `koanf:"workers" doc:"how many items are worked on at a time"`
 	// LeaseFor is how long an item stays with an executor that no longer says anything.
-	LeaseFor time.Duration
+	LeaseFor time.Duration `koanf:"lease_for" doc:"how long an item stays with an executor that no longer says anything"`
 	// RetryInterval is the wait after a first failed attempt, from which the later ones grow; 0 means the SDKs' own
 	// table, which begins at 15 s.
-	RetryInterval time.Duration
+	RetryInterval time.Duration `koanf:"retry_interval" doc:"wait after a first failed attempt, from which the later ones grow; 0 means 15s, as the SDKs document"`
+	// SystemRetryFor is how long calls that reach no app do not count as attempts: the connection is refused or breaks
+	// before an answer, or a proxy says that nobody is there. 0 counts them like others.
+	SystemRetryFor time.Duration
+	// CircuitFailuresMax is how many such calls in a row are made to an origin before its other items wait until one
+	// call, tried now and then, is answered.
+	CircuitFailuresMax int
 	// CallTimeout bounds one call to an app.
-	CallTimeout time.Duration
+	CallTimeout time.Duration `koanf:"call_timeout" doc:"bounds one call to an app"`
 	// StayCallsMax and StayFor bound how long an executor stays on a run before others have their turn.
-	StayCallsMax int
-	StayFor      time.Duration
+	StayCallsMax int           `koanf:"stay_calls_max" doc:"how many calls an executor makes for a run before others have their turn"`
+	StayFor      time.Duration `koanf:"stay_for" doc:"how long an executor stays on a run before others have their turn"`
 	// DrainFor is how long a stopping executor waits for calls that are under way before it hands them back.
-	DrainFor time.Duration
+	DrainFor time.Duration `koanf:"drain_for" doc:"how long a stopping executor waits for calls under way before it hands them back"`
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
 		Workers: 100, LeaseFor: 30 * time.Second, CallTimeout: 2 * time.Hour,
+		SystemRetryFor: 10 * time.Minute, CircuitFailuresMax: 5,
 		StayCallsMax: 20, StayFor: 10 * time.Second, DrainFor: 10 * time.Second,
 	}
 }
@@ -61,6 +68,8 @@ func (c Config) Validate() error {
 	check(c.Workers > 0, "workers is %d, it must be above 0", c.Workers)
 	check(c.LeaseFor >= time.Second, "lease_for is %s, it must be at least 1s", c.LeaseFor)
 	check(c.RetryInterval >= 0, "retry_interval is %s, it cannot be below 0", c.RetryInterval)
+	check(c.SystemRetryFor >= 0, "system_retry_for is %s, it cannot be below 0", c.SystemRetryFor)
+	check(c.CircuitFailuresMax > 0, "circuit_failures_max is %d, it must be above 0", c.CircuitFailuresMax)
 	check(c.CallTimeout > 0, "call_timeout is %s, it must be above 0", c.CallTimeout)
 	check(c.StayCallsMax >= 0 && c.StayFor >= 0, "stay_calls_max and stay_for cannot be below 0")
 	check(c.DrainFor >= 0, "drain_for is %s, it cannot be below 0", c.DrainFor)
@@ -94,6 +103,8 @@ type Service struct {
 	config Config
 	deps   Deps
 	apps   caller
+	// circuits are of the origins that apps are called at.
+	circuits *circuits
 	// slots holds a token for each worker that is free.
 	slots chan struct{}
 }
@@ -109,7 +120,10 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		config: config, deps: deps,
-		apps:  caller{transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout},
+		apps: caller{transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout},
+		circuits: &circuits{
+			failuresMax: config.CircuitFailuresMax, random: deps.Random, log: deps.Log, origins: map[string]*circuit{},
+		},
 		slots: make(chan struct{}, config.Workers),
 	}
 	for range config.Workers {

@@ -120,7 +120,7 @@ func (r *rig) start() stepwell.Run {
 	return start.Run
 }
 
-func (r *rig) load(id stepwell.RunID) stepwell.RunState {
+func (r *rig) loadRun(id stepwell.RunID) stepwell.RunState {
 	r.t.Helper()
 	state, err := store.LoadRun(r.t.Context(), r, id)
 	require.NoError(r.t, err)
@@ -153,7 +153,7 @@ func TestRunIsWorkedToItsEnd(t *testing.T) {
 		<-time.After(2 * time.Hour)
 		r.halt()
 		require.Equal(t, []string{"step", "step", "step"}, targets)
-		require.Equal(t, stepwell.RunCompleted, r.load(run.ID).Run.Status)
+		require.Equal(t, stepwell.RunCompleted, r.loadRun(run.ID).Run.Status)
 		require.Equal(t, queue.Stats{}, r.stats())
 	})
 }
@@ -177,7 +177,7 @@ func TestUnavailableStateIsTriedAgain(t *testing.T) {
 		run := r.start()
 		<-time.After(time.Minute)
 		r.halt()
-		require.Equal(t, stepwell.RunCompleted, r.load(run.ID).Run.Status)
+		require.Equal(t, stepwell.RunCompleted, r.loadRun(run.ID).Run.Status)
 		require.Equal(t, 1, calls, "the answer was kept, the app not asked again")
 	})
 }
@@ -217,7 +217,7 @@ func TestLongCallKeepsItsLease(t *testing.T) {
 		<-time.After(2 * time.Hour)
 		r.halt()
 		require.Equal(t, 1, calls)
-		require.Equal(t, stepwell.RunCompleted, r.load(run.ID).Run.Status)
+		require.Equal(t, stepwell.RunCompleted, r.loadRun(run.ID).Run.Status)
 	})
 }
 
@@ -266,7 +266,7 @@ func TestLateHolderLoses(t *testing.T) {
 		synctest.Wait()
 		close(release)
 		synctest.Wait()
-		state := r.load(run.ID)
+		state := r.loadRun(run.ID)
 		require.Equal(t, stepwell.RunCompleted, state.Run.Status)
 		require.Equal(t, `"in time"`, string(state.Steps[0].Result.JSON))
 		r.halt()
@@ -302,7 +302,7 @@ func TestDrainFinishesOrHandsBack(t *testing.T) {
 				run := r.start()
 				synctest.Wait()
 				r.halt()
-				require.Equal(t, test.status, r.load(run.ID).Run.Status)
+				require.Equal(t, test.status, r.loadRun(run.ID).Run.Status)
 				require.Equal(t, test.left, r.stats())
 				history, err := r.RunHistory(t.Context(), run.Environment, run.ID)
 				require.NoError(t, err)

@@ -60,6 +60,7 @@ func (s *Service) RequestSync(
 		}
 		registration, err := sdk.ParseSync(response)
 		if err == nil {
+			s.circuits.answered(ctx, originOf(m.GetUrl()))
 			return &executorv1.RequestSyncResponse{Registration: registration}, nil
 		}
 		refusal = err

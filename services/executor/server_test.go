@@ -30,7 +30,7 @@ func TestCheckpoint(t *testing.T) {
 	report := `[{"op":"StepRun","id":"a","data":1}]`
 	require.NoError(t, r.checkpoint(item, 1, report))
 	require.NoError(t, r.checkpoint(item, 0, report), "repeating it is harmless; not every SDK knows its lease")
-	require.Len(t, r.load(run.ID).Steps, 1)
+	require.Len(t, r.loadRun(run.ID).Steps, 1)
 
 	require.ErrorIs(t, r.checkpoint(item, 1, `[{"op":"Sleep","id":"z","name":"1h"}]`), stepwell.ErrInvalid)
 	require.ErrorIs(t, r.checkpoint(item, 1, `[{`), stepwell.ErrInvalid)

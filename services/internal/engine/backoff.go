@@ -33,3 +33,16 @@ func (b Backoff) Delay(attempt int, jitter float64) time.Duration {
 	scaled := float64(delay) * float64(b.First) / float64(firstDelay)
 	return time.Duration(scaled * (1 + jitter/10))
 }
+
+// An app that cannot be reached is tried again after as long as it has been away, within these bounds.
+const (
+	systemDelayMin = time.Second
+	systemDelayMax = 30 * time.Second
+)
+
+// systemDelay is the wait after a call that reached no app, which has been away for some time. That doubles the time
+// away with each call. jitter is a random number in [0, 1) and adds up to half of the delay.
+func systemDelay(away time.Duration, jitter float64) time.Duration {
+	delay := float64(min(max(away, systemDelayMin), systemDelayMax))
+	return time.Duration(delay * (1 + jitter/2))
+}

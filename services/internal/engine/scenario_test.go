@@ -24,7 +24,8 @@ import (
 // their run, as in d1.0: the first discovery's first attempt. Verbs:
 //
 //	start [retries=n] [ts=duration]     an event starts the run
-//	call item [status=n] [header=value] the app answers the item's call with the body below
+//	call item [status=n] [header=value] the app answers the item's call with the body below; unreached calls do not
+//	  [system=duration]                 count for a time
 //	body item                           what a call of the item sends
 //	claim item generation=n             a later lease takes the item over
 //	checkpoint item [generation=n]      the app reports the steps below while its call goes on
@@ -103,7 +104,7 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 		switch arg.Key {
 		case "status":
 			response.Status = argument(t, d, "status", strconv.Atoi)
-		case "generation":
+		case "generation", "system":
 		default:
 			response.Header.Set(arg.Key, arg.Vals[0])
 		}
@@ -113,11 +114,15 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 	if d.HasArg("generation") {
 		generation = argument(t, d, "generation", strconv.Atoi)
 	}
+	var system time.Duration
+	if d.HasArg("system") {
+		system = argument(t, d, "system", time.ParseDuration)
+	}
 	started := s.now
 	s.now = s.now.Add(time.Second)
 	return s.commit(t, engine.Settle(engine.Call{
 		State: state, Item: item, Generation: generation, Outcome: sdk.Parse(response, s.now),
-		StartedAt: started, EndedAt: s.now,
+		StartedAt: started, EndedAt: s.now, SystemRetryFor: system,
 	}))
 }
 

@@ -22,6 +22,8 @@ type Call struct {
 	StartedAt  time.Time
 	EndedAt    time.Time
 	Backoff    Backoff
+	// SystemRetryFor is how long calls that reach no app do not count as attempts.
+	SystemRetryFor time.Duration
 	// Jitter is a random number in [0, 1).
 	Jitter float64
 }
@@ -41,6 +43,8 @@ func Settle(c Call) stepwell.Transition {
 	}
 	switch {
 	case d.out.End != nil || d.out.Retry != nil:
+	case c.Outcome.Unreached != nil:
+		d.unreached(*c.Outcome.Unreached)
 	case c.Outcome.Failure != nil:
 		d.bodyFailed(c.Outcome.Failure)
 	case c.Outcome.Finished:
@@ -148,6 +152,36 @@ func (d *decision) bodyFailed(failure json.RawMessage) {
 	d.fail(failure)
 }
 
+// unreached tries the call again without counting the attempt, until that has gone on for too long.
+func (d *decision) unreached(failure stepwell.Failure) {
+	since := d.unreachedSince()
+	if d.EndedAt.Sub(since) >= d.SystemRetryFor {
+		if since.Before(d.EndedAt) {
+			failure.Message += " (unreachable since " + since.UTC().Format(time.RFC3339) + ")"
+		}
+		d.bodyFailed(failure.JSON())
+		return
+	}
+	dueAt := d.EndedAt.Add(systemDelay(d.EndedAt.Sub(since), d.Jitter))
+	if d.Outcome.RetryAt.After(dueAt) {
+		dueAt = d.Outcome.RetryAt
+	}
+	d.out.Attempt.Error = failure.JSON()
+	d.again(dueAt)
+	d.out.Retry.Forgiven++
+}
+
+// unreachedSince is since when the item's calls reach no app; zero if this one did.
+func (d *decision) unreachedSince() time.Time {
+	switch {
+	case d.Outcome.Unreached == nil:
+		return time.Time{}
+	case d.Item.UnreachedSince.IsZero():
+		return d.EndedAt
+	}
+	return d.Item.UnreachedSince
+}
+
 func (d *decision) mayRetry() bool {
 	return d.Item.CountedAttempt()+1 < d.State.Function.AttemptsMax()
 }
@@ -157,7 +191,13 @@ func (d *decision) retry() {
 	if dueAt.IsZero() {
 		dueAt = d.EndedAt.Add(d.Backoff.Delay(d.Item.CountedAttempt(), d.Jitter))
 	}
+	d.again(dueAt)
+}
+
+// again opens the item's next attempt.
+func (d *decision) again(dueAt time.Time) {
 	next := d.Item.Next(dueAt)
+	next.UnreachedSince = d.unreachedSince()
 	d.out.Retry = &next
 	d.out.Attempt.Status, d.out.Attempt.NextAt = stepwell.AttemptRetried, dueAt
 }

@@ -54,11 +54,16 @@ func parseByStatus(response Response, now time.Time) stepwell.Outcome {
 			"The response did not come from an Inngest SDK: HTTP %d with %q. Is this the URL of the app's serve endpoint?",
 			response.Status, excerpt(response.Body))
 	case !isSDK:
-		return stepwell.Outcome{Failure: stepwell.Failure{
+		failure := stepwell.Failure{
 			Name:    "Server returned a fatal error",
 			Message: fmt.Sprintf("Your server returned HTTP %d before the SDK responded.", response.Status),
 			Stack:   response.Header.Get("Content-Type") + "\n" + excerpt(response.Body),
-		}.JSON()}
+		}
+		switch response.Status {
+		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return stepwell.Outcome{Unreached: &failure} // what proxies say of an app that is not there
+		}
+		return stepwell.Outcome{Failure: failure.JSON()}
 	case response.Status == http.StatusOK:
 		return stepwell.Outcome{Finished: true, Output: asJSON(response.Body)}
 	default:

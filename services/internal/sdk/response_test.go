@@ -2,6 +2,7 @@ package sdk_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -105,8 +106,8 @@ func TestAnswersThatFail(t *testing.T) {
 			response: foreign(204, ``), name: "not_sdk", message: "Is this the URL of the app's serve endpoint?",
 		},
 		"something before the SDK": {
-			response: foreign(502, "bad gateway\xff", "Content-Type", "text/html"), name: "Server returned a fatal error",
-			message: "Your server returned HTTP 502 before the SDK responded.", more: "text/html\nbad gateway?",
+			response: foreign(500, "bad luck\xff", "Content-Type", "text/html"), name: "Server returned a fatal error",
+			message: "Your server returned HTTP 500 before the SDK responded.", more: "text/html\nbad luck?",
 		},
 		"foreign, and for good": {
 			response: foreign(404, `gone`, sdk.HeaderNoRetry, "true"), name: "Server returned a fatal error",
@@ -137,9 +138,27 @@ func TestAnswersThatFail(t *testing.T) {
 	}
 }
 
+// TestProxyWithoutAnAppIsNotTheFunctionsFault: the same status from an SDK is.
+func TestProxyWithoutAnAppIsNotTheFunctionsFault(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{502, 503, 504} {
+		outcome := sdk.Parse(foreign(status, "no upstream", sdk.HeaderRetryAfter, "7"), now())
+		require.Equal(t, stepwell.Outcome{
+			Unreached: &stepwell.Failure{
+				Name:    "Server returned a fatal error",
+				Message: fmt.Sprintf("Your server returned HTTP %d before the SDK responded.", status), Stack: "\nno upstream",
+			},
+			HTTPStatus: status, RetryAt: now().Add(7 * time.Second),
+		}, outcome)
+		outcome = sdk.Parse(response(status, `{"name":"E","message":"m"}`), now())
+		require.Nil(t, outcome.Unreached)
+		require.Equal(t, "E", failureOf(t, outcome).Name)
+	}
+}
+
 func TestForeignAnswerIsKeptInPart(t *testing.T) {
 	t.Parallel()
-	outcome := sdk.Parse(foreign(503, strings.Repeat("é", 100_000)), now())
+	outcome := sdk.Parse(foreign(500, strings.Repeat("é", 100_000)), now())
 	stack := failureOf(t, outcome).Stack
 	require.Len(t, stack, len("\n")+8<<10)
 	require.True(t, json.Valid(outcome.Failure))

@@ -11,6 +11,9 @@ type Outcome struct {
 	// Failure is set when the call, or the function's body, failed: a Failure as JSON. Ops may then tell of steps that
 	// ran before.
 	Failure json.RawMessage
+	// Unreached is set instead of Failure if nobody answered for the app: nothing is there, or a proxy in front of it says
+	// so. That is not the function's fault.
+	Unreached *Failure
 	// Finished says that the function returned Output.
 	Finished bool
 	Output   json.RawMessage

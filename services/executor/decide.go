@@ -1,0 +1,105 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// decide does what the item asks for and returns what that changes. An outageError means that its app cannot be called
+// now.
+func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transition, error) {
+	s, id := v.service, lease.Item.ID
+	if kind := lease.Item.Kind; kind == stepwell.ItemSleep || kind == stepwell.ItemTimeout {
+		err := s.claim(ctx, lease)
+		return engine.Wake(lease.Item, lease.Generation, time.Now()), err
+	}
+	state, item, err := v.load(ctx, id)
+	if err != nil {
+		return stepwell.Transition{}, err
+	}
+	origin := originOf(state.Function.URL)
+	if outage, admitted := s.circuits.admit(origin, time.Now()); !admitted {
+		return s.miss(state, item, lease.Generation, outage)
+	}
+	if lease.Generation > 1 {
+		if err := s.claim(ctx, lease); err != nil {
+			return stepwell.Transition{}, err
+		}
+		// What an earlier holder's app reported is complete only now.
+		if state, item, err = v.reload(ctx, id); err != nil {
+			return stepwell.Transition{}, err
+		}
+	}
+	call := s.newCall(state, item, lease.Generation)
+	call.Outcome = s.apps.call(ctx, state, item, lease.Generation)
+	if ctx.Err() != nil {
+		return stepwell.Transition{}, fmt.Errorf("call given up: %w", context.Cause(ctx))
+	}
+	call.EndedAt = time.Now()
+	switch {
+	case call.Outcome.Unreached != nil:
+		s.circuits.failed(ctx, origin, call.Outcome.Unreached.Message, call.StartedAt, call.EndedAt)
+	case call.Outcome.HTTPStatus != 0:
+		s.circuits.answered(ctx, origin)
+	}
+	if item.Attempt > 0 {
+		// A checkpoint during the call may have forgiven the attempts so far.
+		if call.State, call.Item, err = v.reload(ctx, id); err != nil {
+			return stepwell.Transition{}, err
+		}
+	}
+	return engine.Settle(call), nil
+}
+
+func (s *Service) newCall(state stepwell.RunState, item stepwell.Item, generation int) engine.Call {
+	return engine.Call{
+		State: state, Item: item, Generation: generation, StartedAt: time.Now(),
+		Backoff: engine.Backoff{First: s.config.RetryInterval}, Jitter: s.deps.Random(),
+		SystemRetryFor: s.config.SystemRetryFor,
+	}
+}
+
+// claim claims the item for any lease but its first: whoever held it before must not settle it any more.
+func (s *Service) claim(ctx context.Context, lease queue.Lease) error {
+	if lease.Generation == 1 {
+		return nil
+	}
+	if err := s.deps.State.Claim(ctx, lease.Item.ID, lease.Generation); err != nil {
+		return fmt.Errorf("claim item: %w", err)
+	}
+	return nil
+}
+
+// outageError is why an item is given back until its app may be called again.
+type outageError struct{ outage }
+
+func (e *outageError) Error() string {
+	return fmt.Sprintf("the app has not answered since %s: %s", e.since.UTC().Format(time.RFC3339), e.reason)
+}
+
+// miss is what comes of an item whose app is not called, because others found out that it does not answer. The item
+// waits, as long as one may whose own calls failed; then it fails like them, without a call. An item that was not
+// called yet has missed its app since it was due.
+func (s *Service) miss(
+	state stepwell.RunState, item stepwell.Item, generation int, missed outage,
+) (stepwell.Transition, error) {
+	if item.UnreachedSince.IsZero() {
+		item.UnreachedSince = missed.since
+		if item.DueAt.After(missed.since) {
+			item.UnreachedSince = item.DueAt
+		}
+	}
+	call := s.newCall(state, item, generation)
+	if call.StartedAt.Sub(item.UnreachedSince) < call.SystemRetryFor {
+		return stepwell.Transition{}, &outageError{missed}
+	}
+	call.EndedAt = call.StartedAt
+	failure := unreachable("The app was not called since others failed. %s", missed.reason)
+	call.Outcome.Unreached = &failure
+	return engine.Settle(call), nil
+}
