@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -17,7 +18,6 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	defer cancel()
 	var runs []pgsql.RunsRow
 	var served catalogRows
-	var events []pgsql.EventsOfRunsRow
 	var steps []pgsql.RecordedStepsOfRunsRow
 	runIDs := make([]pgtype.UUID, len(ids))
 	for i, id := range ids {
@@ -27,10 +27,13 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	// Heads first: a step that is recorded meanwhile is then there although its item still seems open, never the reverse.
 	collect(p, &runs, pgsql.Runs, runIDs)
 	served.collect(p, runIDs)
-	collect(p, &events, pgsql.EventsOfRuns, runIDs)
 	collect(p, &steps, pgsql.RecordedStepsOfRuns, runIDs)
 	if err := p.send(ctx, s.writes); err != nil {
 		return nil, fmt.Errorf("load runs: %w", classify(err))
+	}
+	events, err := eventsOf(ctx, s.writes, runs)
+	if err != nil {
+		return nil, err
 	}
 	states, err := assemble(runs, served, events, steps)
 	if err != nil {
@@ -47,6 +50,23 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	return loaded, nil
 }
 
+// eventsOf reads the runs' events. It is a round trip of its own because Postgres looks only into the days of the ids
+// that it is given, but into all days for those that it finds itself.
+func eventsOf(ctx context.Context, from *pgxpool.Pool, runs []pgsql.RunsRow) ([]pgsql.EventsRow, error) {
+	var ids []pgtype.UUID
+	for _, run := range runs {
+		ids = append(ids, run.EventIds...)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	events, err := pgsql.New(from).Events(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read events of runs: %w", classify(err))
+	}
+	return events, nil
+}
+
 // catalogRows are the functions of some runs, and their apps.
 type catalogRows struct {
 	functions []pgsql.Function
@@ -59,7 +79,7 @@ func (c *catalogRows) collect(p *pipeline, runIDs []pgtype.UUID) {
 }
 
 func assemble(
-	runs []pgsql.RunsRow, served catalogRows, events []pgsql.EventsOfRunsRow, steps []pgsql.RecordedStepsOfRunsRow,
+	runs []pgsql.RunsRow, served catalogRows, events []pgsql.EventsRow, steps []pgsql.RecordedStepsOfRunsRow,
 ) (map[stepwell.RunID]stepwell.RunState, error) {
 	byID := map[stepwell.EventID]stepwell.Event{}
 	for _, row := range events {

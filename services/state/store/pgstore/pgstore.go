@@ -89,8 +89,21 @@ var errURL = errors.New("database_url cannot be read: write it as postgres://use
 // connectTimeout bounds one attempt to connect.
 const connectTimeout = 5 * time.Second
 
-// connect makes a pool. It sets nothing on the session, so that a pooler in transaction mode may stand in between.
+// connect makes a pool.
 func connect(ctx context.Context, config Config, url string, connectionsMax int) (*pgxpool.Pool, error) {
+	settings, err := poolSettings(config, url, connectionsMax)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	return pool, nil
+}
+
+// poolSettings sets nothing on the session, so that a pooler in transaction mode may stand in between.
+func poolSettings(config Config, url string, connectionsMax int) (*pgxpool.Config, error) {
 	pool, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errURL // the parser's own text would show the password
@@ -107,9 +120,5 @@ func connect(ctx context.Context, config Config, url string, connectionsMax int)
 	if pool.ConnConfig.RuntimeParams["application_name"] == "" {
 		pool.ConnConfig.RuntimeParams["application_name"] = "stepwell"
 	}
-	made, err := pgxpool.NewWithConfig(ctx, pool)
-	if err != nil {
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
-	}
-	return made, nil
+	return pool, nil
 }

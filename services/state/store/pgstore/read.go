@@ -41,17 +41,19 @@ func (s *Store) RunHistory(
 	run := pgULID(id.ULID)
 	var runs []pgsql.RunsRow
 	var served catalogRows
-	var events []pgsql.EventsOfRunsRow
 	var steps []pgsql.StepsOfRunRow
 	var attempts []pgsql.Attempt
 	p := &pipeline{}
 	collect(p, &runs, pgsql.Runs, []pgtype.UUID{run})
 	served.collect(p, []pgtype.UUID{run})
-	collect(p, &events, pgsql.EventsOfRuns, []pgtype.UUID{run})
 	collect(p, &steps, pgsql.StepsOfRun, run)
 	collect(p, &attempts, pgsql.AttemptsOfRun, run)
 	if err := p.send(ctx, s.reads); err != nil {
 		return stepwell.RunHistory{}, fmt.Errorf("read run: %w", classify(err))
+	}
+	events, err := eventsOf(ctx, s.reads, runs)
+	if err != nil {
+		return stepwell.RunHistory{}, err
 	}
 	states, err := assemble(runs, served, events, nil)
 	if err != nil {

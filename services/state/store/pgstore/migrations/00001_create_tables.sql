@@ -68,6 +68,7 @@ CREATE TABLE events (
     routed boolean NOT NULL,
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
+CREATE INDEX events_environment ON events (environment_id, id);
 CREATE INDEX events_name ON events (environment_id, name, id);
 CREATE INDEX events_unrouted ON events (id) WHERE NOT routed;
 CREATE TABLE events_default PARTITION OF events DEFAULT;
@@ -94,6 +95,7 @@ CREATE TABLE runs (
     CONSTRAINT i5_ended_with_status CHECK ((status = 0) = (ended_at IS NULL)),
     PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
+CREATE INDEX runs_environment ON runs (environment_id, id);
 CREATE INDEX runs_function ON runs (function_id, id);
 CREATE TABLE runs_default PARTITION OF runs DEFAULT WITH (fillfactor = 85);
 

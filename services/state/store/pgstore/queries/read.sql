@@ -49,10 +49,9 @@ FROM apps WHERE id IN (
     SELECT f.app_id FROM functions AS f JOIN runs AS r ON r.function_id = f.id WHERE r.id = ANY(@run_ids::uuid[])
 );
 
--- name: EventsOfRuns :many
-SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
-FROM events AS e
-WHERE e.id = ANY(ARRAY(SELECT unnest(r.event_ids) FROM runs AS r WHERE r.id = ANY(@run_ids::uuid[])));
+-- name: Events :many
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+FROM events WHERE id = ANY(@ids::uuid[]);
 
 -- name: RecordedStepsOfRuns :many
 SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order

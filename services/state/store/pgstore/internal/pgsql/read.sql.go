@@ -85,13 +85,12 @@ func (q *Queries) AttemptsOfRun(ctx context.Context, runID pgtype.UUID) ([]Attem
 	return items, nil
 }
 
-const EventsOfRuns = `-- name: EventsOfRuns :many
-SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
-FROM events AS e
-WHERE e.id = ANY(ARRAY(SELECT unnest(r.event_ids) FROM runs AS r WHERE r.id = ANY($1::uuid[])))
+const Events = `-- name: Events :many
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+FROM events WHERE id = ANY($1::uuid[])
 `
 
-type EventsOfRunsRow struct {
+type EventsRow struct {
 	ID            pgtype.UUID
 	EnvironmentID pgtype.UUID
 	Name          string
@@ -104,15 +103,15 @@ type EventsOfRunsRow struct {
 	ReceivedAt    pgtype.Timestamptz
 }
 
-func (q *Queries) EventsOfRuns(ctx context.Context, runIds []pgtype.UUID) ([]EventsOfRunsRow, error) {
-	rows, err := q.db.Query(ctx, EventsOfRuns, runIds)
+func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID) ([]EventsRow, error) {
+	rows, err := q.db.Query(ctx, Events, ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []EventsOfRunsRow
+	var items []EventsRow
 	for rows.Next() {
-		var i EventsOfRunsRow
+		var i EventsRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.EnvironmentID,

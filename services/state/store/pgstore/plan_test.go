@@ -1,0 +1,358 @@
+package pgstore_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/oklog/ulid/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+	"github.com/stepwell/stepwell/services/state/store/pgstore"
+)
+
+// plan is how Postgres executed a statement.
+type plan struct {
+	Text string   `json:"Query Text"`
+	Plan planNode `json:"Plan"`
+}
+
+type planNode struct {
+	Type     string     `json:"Node Type"`
+	Relation string     `json:"Relation Name"`
+	Index    string     `json:"Index Name"`
+	Rows     float64    `json:"Actual Rows"`
+	Removed  float64    `json:"Rows Removed by Filter"`
+	Loops    float64    `json:"Actual Loops"`
+	Plans    []planNode `json:"Plans"`
+}
+
+// scans are the nodes that read a table and were executed.
+func (n planNode) scans() []planNode {
+	if n.Loops == 0 {
+		return nil
+	}
+	var found []planNode
+	if strings.HasSuffix(n.Type, "Scan") && n.Relation != "" {
+		found = append(found, n)
+	}
+	for _, child := range n.Plans {
+		found = append(found, child.scans()...)
+	}
+	return found
+}
+
+// name is the statement's name in queries/*.sql.
+func (p plan) name() string {
+	if found := regexp.MustCompile(`-- name: (\w+)`).FindStringSubmatch(p.Text); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// rowsPerTable is how much there is of everything, spread over a week.
+const rowsPerTable = 100_000
+
+// fill makes live runs of a week, each with an event, a step, an attempt and a wait; some events are unrouted.
+const fill = `
+CREATE TEMPORARY TABLE seeds AS SELECT n,
+	(lpad(to_hex(extract(epoch FROM $1::timestamptz)::bigint * 1000 - 604800000 + n * (604800000 / $2::bigint)), 12, '0') ||
+		lpad(to_hex(n), 20, '0'))::uuid AS id,
+	$1::timestamptz - interval '7 days' + n * interval '7 days' / $2 AS at
+FROM generate_series(1, $2::bigint) AS n`
+
+func fillTables() []string {
+	const nobody = `'00000000-0000-0000-0000-000000000001'::uuid`
+	return []string{
+		`INSERT INTO events (id, environment_id, name, data, user_data, occurred_at, received_at, routed)
+		SELECT id, ` + nobody + `, 'e' || n % 20, '{}', '{}', at, at, n % 10 <> 0 FROM seeds`,
+		`INSERT INTO runs (id, environment_id, function_id, function_version, event_ids, event_name, status, created_at,
+			priority_nanos) SELECT id, ` + nobody + `, ` + nobody + `, 1, ARRAY[id], 'e', 0, at, 0 FROM seeds`,
+		`INSERT INTO heads (run_id, environment_id, function_id, priority_nanos, request_version, open, discovery_count,
+			rediscover, step_count, state_bytes, due_minute, parked_minute)
+		SELECT id, ` + nobody + `, ` + nobody + `, 0, 2, '[{"k":1,"n":1,"d":1,"p":true}]', 1, false, 1, 1,
+			extract(epoch FROM at)::bigint / 60, extract(epoch FROM at)::bigint / 60 FROM seeds`,
+		`INSERT INTO steps (run_id, step_id, name, kind, status, opened_order, recorded_order, result)
+		SELECT id, 'x', 'x', 1, 1, 0, 1, '1' FROM seeds`,
+		`INSERT INTO attempts (run_id, item, number, status, started_at, ended_at, http_status)
+		SELECT id, 'x', 0, 1, at, at, 200 FROM seeds`,
+		`INSERT INTO event_runs (event_id, run_id) SELECT id, id FROM seeds`,
+		`INSERT INTO start_keys (function_id, key_hash, run_id, started_at)
+		SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id, at FROM seeds`,
+		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression)
+		SELECT id, 'x', ` + nobody + `, 1, 'e' || n % 20, '', decode(md5(n::text), 'hex'), '' FROM seeds`,
+	}
+}
+
+// overhear returns a store on a full database, and what it has executed so far.
+func overhear(t *testing.T) (*pgstore.Store, func() []plan) {
+	t.Helper()
+	migrated, url := fresh(t)
+	require.NoError(t, migrated.Maintain(t.Context(), at().Add(-6*24*time.Hour)))
+	run(t, url, append(append([]string{fill}, fillTables()...), "ANALYZE"), at(), rowsPerTable)
+	for _, setting := range []string{
+		"session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0", "auto_explain.log_analyze = on",
+		"auto_explain.log_timing = off", "auto_explain.log_format = 'json'", "client_min_messages = 'log'",
+	} {
+		exec(t, url, "ALTER DATABASE "+databaseOf(t, url)+" SET "+setting)
+	}
+	config := pgstore.DefaultConfig()
+	config.URL = url
+	var plans []plan
+	var broken error
+	s, err := pgstore.OpenOverheard(t.Context(), config, slog.New(slog.DiscardHandler), func(notice *pgconn.Notice) {
+		if _, text, found := strings.Cut(notice.Message, "plan:\n"); found {
+			var heard plan
+			if err := json.Unmarshal([]byte(text), &heard); err != nil {
+				broken = err
+			}
+			plans = append(plans, heard)
+		}
+	})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return s, func() []plan {
+		require.NoError(t, broken)
+		return plans
+	}
+}
+
+// run executes statements on one connection; only the first has arguments.
+func run(t *testing.T, url string, statements []string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	for _, statement := range statements {
+		_, err = conn.Exec(t.Context(), statement, args...)
+		require.NoError(t, err, statement)
+		args = nil
+	}
+}
+
+// TestStatementsInALoopUseIndexes executes everything that the services do all the time, on tables that are full, and
+// often enough that Postgres plans for any arguments, and looks at how Postgres did it.
+func TestStatementsInALoopUseIndexes(t *testing.T) {
+	t.Parallel()
+	s, plans := overhear(t)
+	for round := range 8 {
+		exercise(t, s, round)
+	}
+	seen, problems := map[string]bool{}, map[string]string{}
+	for _, p := range plans() {
+		seen[p.name()] = true
+		for _, problem := range p.problems() {
+			problems[problem] = p.Text
+		}
+	}
+	for problem, text := range problems {
+		t.Error(problem + ":\n" + text)
+	}
+	for _, name := range statements(t) {
+		require.Contains(t, seen, name, "a statement that nothing here executes")
+	}
+}
+
+// problems are whole tables that were read, and days in which the rows cannot be.
+func (p plan) problems() []string {
+	var problems []string
+	partitions := map[string]map[string]bool{}
+	for _, scan := range p.Plan.scans() {
+		table, day, _ := strings.Cut(scan.Relation, "_20")
+		if strings.HasPrefix(table, "pg_") {
+			continue
+		}
+		if rows := (scan.Rows + scan.Removed) * scan.Loops; rows > rowsReadMax {
+			problems = append(problems, fmt.Sprintf("%s reads %v rows of %s", p.name(), rows, scan.Relation))
+		}
+		if day != "" {
+			if partitions[table] == nil {
+				partitions[table] = map[string]bool{}
+			}
+			partitions[table][day] = true
+		}
+	}
+	for table, days := range partitions {
+		if len(days) > p.days() {
+			problems = append(problems, fmt.Sprintf("%s looks into %d days of %s", p.name(), len(days), table))
+		}
+	}
+	return problems
+}
+
+// rowsReadMax is how many rows of a table a statement may read here; no call below asks for as many.
+const rowsReadMax = 500
+
+// days is how many days the statement may look into. Those that look for keys look into theirs.
+func (p plan) days() int {
+	switch p.name() {
+	case "ListRuns", "ListRunsOfFunction", "ListEvents", "ListEventsByName", "UnroutedEvents":
+		return math.MaxInt // one row of each day, to know which comes first
+	case "":
+		return math.MaxInt // maintenance
+	}
+	return 1
+}
+
+// statements are the names of all statements in queries/*.sql.
+func statements(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("queries/*.sql")
+	require.NoError(t, err)
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range regexp.MustCompile(`-- name: (\w+)`).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, found[1])
+		}
+	}
+	return names
+}
+
+// exercise calls everything, each round with other runs.
+func exercise(t *testing.T, s *pgstore.Store, round int) {
+	t.Helper()
+	ctx, environment := t.Context(), stepwell.DefaultEnvironment()
+	app := stepwell.App{ID: stepwell.NewAppID(environment, "shop"), Environment: environment, Checksum: fmt.Sprint(round / 2), SyncedAt: at()}
+	function := stepwell.Function{
+		ID: stepwell.NewFunctionID(app.ID, "f"), Environment: environment, App: app.ID, Slug: "f", Version: 1,
+	}
+	_, err := s.SyncApp(ctx, app, []stepwell.Function{function})
+	require.NoError(t, err)
+	catalog, err := s.Functions(ctx, environment, -1)
+	require.NoError(t, err)
+
+	requests := ingests(t, function, catalog.Revision, round)
+	requests[1].Events[0].Transitions = []stepwell.Transition{{
+		Run: seeded(t, round), Settles: stepwell.NewDiscovery(stepwell.Run{ID: seeded(t, round)}, 1, at()).ID, At: at(),
+	}}
+	for range 2 { // the second time nothing is new
+		_, err = s.Ingest(ctx, requests)
+		require.NoError(t, err)
+	}
+	var runs []stepwell.RunID
+	for _, request := range requests[1:] {
+		start := request.Events[0].Starts[0].Run
+		runs = append(runs, start.ID)
+		settle(t, s, start)
+	}
+	loaded, err := s.LoadRuns(ctx, runs)
+	require.NoError(t, err)
+	require.NoError(t, loaded[0].Err)
+	require.NotEmpty(t, loaded[0].State.Events)
+	backlog(t, s)
+	read(t, s, environment, function.ID, requests[1].Events[0].Event.ID, runs[0])
+	require.NoError(t, s.Maintain(ctx, at().Add(-6*24*time.Hour)))
+}
+
+// ingests are one unrouted event, and some that start a run each, all but the first of these with a key.
+func ingests(t *testing.T, function stepwell.Function, revision int64, round int) []store.Ingest {
+	t.Helper()
+	requests := []store.Ingest{{Environment: function.Environment, Unrouted: true, Now: at(), Events: []store.IngestEvent{
+		{Event: eventAt(t, at().Add(time.Duration(round)*time.Minute), "")},
+	}}}
+	for i := range 40 {
+		key := ""
+		if i > 0 {
+			key = fmt.Sprint("key", round, i/2)
+		}
+		event := eventAt(t, at().Add(time.Duration(round)*time.Minute+time.Duration(i+1)*time.Second), key)
+		requests = append(requests, store.Ingest{
+			Environment: function.Environment, Revision: revision, Now: at(),
+			Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{engine.Start(function, event, at())}}},
+		})
+	}
+	return requests
+}
+
+// seeded is one of the runs that fill the tables.
+func seeded(t *testing.T, n int) stepwell.RunID {
+	t.Helper()
+	const spacing = 7 * 24 * time.Hour / rowsPerTable
+	id, err := ulid.New(ulid.Timestamp(at().Add(-7*24*time.Hour+time.Duration(n+1)*spacing.Truncate(time.Millisecond))), nil)
+	require.NoError(t, err)
+	id[14], id[15] = byte((n+1)>>8), byte(n+1)
+	return stepwell.RunID{ULID: id}
+}
+
+// settle takes a run through a wait to its end.
+func settle(t *testing.T, s *pgstore.Store, run stepwell.Run) {
+	t.Helper()
+	first := run.Progress.Open[0]
+	timeout := stepwell.NewStepItem(run, stepwell.ItemTimeout, "w", at())
+	for _, transition := range []stepwell.Transition{{
+		Run: run.ID, Settles: first.ID, At: at(), Records: []stepwell.Step{{ID: "a", Status: stepwell.StepCompleted}},
+		Attempt: &stepwell.Attempt{Item: first.ID, StartedAt: at(), EndedAt: at()},
+		Opens: []stepwell.Opening{{Step: stepwell.Step{ID: "w"}, Item: timeout, Wait: &stepwell.Wait{
+			Run: run.ID, Environment: run.Environment, Item: timeout, Name: "e",
+		}}},
+	}, {
+		Run: run.ID, Settles: timeout.ID, At: at(), Generation: 1, End: &stepwell.End{Status: stepwell.RunCompleted},
+	}} {
+		results, err := s.Commit(t.Context(), []stepwell.Transition{transition})
+		require.NoError(t, err)
+		if results[0].Err != nil {
+			require.ErrorIs(t, results[0].Err, stepwell.ErrNotFound, "its key led to another run")
+			return
+		}
+		if transition.End == nil {
+			require.NoError(t, s.Claim(t.Context(), timeout.ID, 1))
+			require.NoError(t, s.Unpark(t.Context(), []stepwell.ItemID{timeout.ID}))
+		}
+	}
+}
+
+func backlog(t *testing.T, s *pgstore.Store) {
+	t.Helper()
+	due, next, err := s.DueItems(t.Context(), store.DueQuery{Before: at(), Limit: 100})
+	require.NoError(t, err)
+	require.NotEmpty(t, due)
+	_, _, err = s.DueItems(t.Context(), store.DueQuery{Before: at(), Limit: 100, Cursor: next})
+	require.NoError(t, err)
+	parked, err := s.ParkedItems(t.Context(), at(), 100)
+	require.NoError(t, err)
+	require.Len(t, parked, 100)
+	events, err := s.UnroutedEvents(t.Context(), 100)
+	require.NoError(t, err)
+	require.Len(t, events, 100)
+}
+
+func read(
+	t *testing.T, s *pgstore.Store, environment stepwell.EnvironmentID, function stepwell.FunctionID,
+	event stepwell.EventID, run stepwell.RunID,
+) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := s.Run(ctx, environment, run)
+	require.NoError(t, err)
+	_, err = s.RunHistory(ctx, environment, run)
+	require.NoError(t, err)
+	for _, query := range []store.RunQuery{
+		{}, {Event: event}, {Function: function}, {Function: function, Statuses: []stepwell.RunStatus{stepwell.RunCompleted}},
+	} {
+		query.Environment, query.Limit = environment, 20
+		runs, err := s.Runs(ctx, query)
+		require.NoError(t, err)
+		require.NotEmpty(t, runs)
+	}
+	_, err = s.Event(ctx, environment, event)
+	require.NoError(t, err)
+	for _, name := range []string{"", "a/b"} {
+		events, err := s.Events(ctx, store.EventQuery{Environment: environment, Name: name, Limit: 20})
+		require.NoError(t, err)
+		require.NotEmpty(t, events)
+	}
+}
