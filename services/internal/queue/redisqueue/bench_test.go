@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
-	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
 	"github.com/stepwell/stepwell/services/internal/redistest"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -74,25 +73,6 @@ func (m *meter) report(items int) {
 	}
 }
 
-func benchItem(lane string, n int, now time.Time) stepwell.Item {
-	id := stepwell.NewFunctionID(stepwell.AppID{}, lane)
-	run := stepwell.Run{ID: stepwell.NewRunID(now, id, fmt.Sprint(n)), Function: id}
-	return stepwell.NewDiscovery(run, 1, now)
-}
-
-func benchItems(lanes, from, count int, now time.Time) []stepwell.Item {
-	items := make([]stepwell.Item, count)
-	for i := range items {
-		items[i] = benchItem(fmt.Sprint("lane", (from+i)%lanes), from+i, now)
-	}
-	return items
-}
-
-func openAt(b *testing.B, server *redistest.Server, shards int) *redisqueue.Queue {
-	b.Helper()
-	return open(b, func(c *redisqueue.Config) { c.URL, c.Shards = server.URL, shards })
-}
-
 // BenchmarkRun is a one-step run in the queue, 64 at a time: in, leased, followed by a held item, done.
 func BenchmarkRun(b *testing.B) {
 	for _, shards := range []int{1, 4} {
@@ -106,7 +86,7 @@ func BenchmarkRun(b *testing.B) {
 				n := 0
 				// A flood: there is always more.
 				for range 20_000 / 1000 {
-					require.NoError(b, q.Enqueue(b.Context(), time.Now(), benchItems(lanes, n, 1000, time.Now())))
+					require.NoError(b, q.Enqueue(b.Context(), time.Now(), newItems(lanes, n, 1000, time.Now())))
 					n += 1000
 				}
 				m.last = commands(b, m.client)
@@ -114,7 +94,7 @@ func BenchmarkRun(b *testing.B) {
 				b.ResetTimer()
 				for range b.N {
 					now := time.Now()
-					require.NoError(b, q.Enqueue(b.Context(), now, benchItems(lanes, n, batch, now)))
+					require.NoError(b, q.Enqueue(b.Context(), now, newItems(lanes, n, batch, now)))
 					n += batch
 					m.phase("enqueue")
 					leased, err := q.Lease(b.Context(), queue.LeaseRequest{Now: now, Max: batch, Until: now.Add(time.Minute)})
@@ -165,12 +145,12 @@ func BenchmarkSingly(b *testing.B) {
 		b.Run(fmt.Sprintf("shards=%d", shards), func(b *testing.B) {
 			server := redistest.Start(b)
 			q := openAt(b, server, shards)
-			require.NoError(b, q.Enqueue(b.Context(), time.Now(), benchItems(1, 0, 1000, time.Now())))
+			require.NoError(b, q.Enqueue(b.Context(), time.Now(), newItems(1, 0, 1000, time.Now())))
 			m := newMeter(b, server)
 			n := 1000
 			for range b.N {
 				now := time.Now()
-				require.NoError(b, q.Enqueue(b.Context(), now, benchItems(1, n, 1, now)))
+				require.NoError(b, q.Enqueue(b.Context(), now, newItems(1, n, 1, now)))
 				n++
 				m.phase("enqueue")
 				leased, err := q.Lease(b.Context(), queue.LeaseRequest{Now: now, Max: 1, Until: now.Add(time.Minute)})
@@ -208,7 +188,7 @@ func BenchmarkFlood(b *testing.B) {
 			var all sync.WaitGroup
 			all.Go(func() { // publishers: 10 events at a time
 				for n := 0; n < count; n += 10 {
-					if err := q.Enqueue(b.Context(), time.Now(), benchItems(5, n, 10, time.Now())); err != nil {
+					if err := q.Enqueue(b.Context(), time.Now(), newItems(5, n, 10, time.Now())); err != nil {
 						b.Error(err)
 					}
 				}
@@ -303,7 +283,7 @@ func BenchmarkMemory(b *testing.B) {
 					due = now.Add(time.Minute)
 				}
 				for n := 0; n < count; n += 1000 {
-					require.NoError(b, q.Enqueue(b.Context(), now, benchItems(10, n, 1000, due)))
+					require.NoError(b, q.Enqueue(b.Context(), now, newItems(10, n, 1000, due)))
 				}
 				b.ReportMetric((used()-before)/count, "B/item")
 			}

@@ -15,10 +15,13 @@ const (
 	advanceMax = 256
 	// roundsMax bounds the round trips of a Lease. It is out of reach unless very much becomes due at the same time.
 	roundsMax = 32
+	// shareMin is what a shard is asked for at least, in the first round. A call costs about as much for 16 items as for one,
+	// and leases of one shard are acknowledged together; the next Lease begins with the next shard.
+	shareMin = 4 * queue.Quantum
 )
 
-// Lease implements queue.Consumer. It asks the shards in turn for their share of what is wanted, all in one round trip,
-// and those that gave it for the shares of those that had less.
+// Lease implements queue.Consumer. It asks the shards whose turn it is for their share of what is wanted, in one round trip,
+// and then for the shares of those that had less all the others and those that may have more.
 func (q *Queue) Lease(ctx context.Context, request queue.LeaseRequest) (queue.Leased, error) {
 	if err := q.ready(ctx); err != nil {
 		return queue.Leased{}, err
@@ -27,12 +30,16 @@ func (q *Queue) Lease(ctx context.Context, request queue.LeaseRequest) (queue.Le
 	var failures []error
 	want := min(request.Max, queue.ItemsMax)
 	asked := q.inTurn()
-	for range roundsMax {
+	for round := range roundsMax {
 		left := want - len(leased.Leases)
 		if left <= 0 || len(asked) == 0 {
 			break
 		}
-		shares := divide(left, asked)
+		least := 1
+		if round == 0 {
+			least = shareMin
+		}
+		shares := divide(left, least, asked)
 		for i, got := range q.leaseFrom(ctx, request, shares) {
 			leased.Leases = append(leased.Leases, got.leases...)
 			if got.err != nil {
@@ -88,10 +95,10 @@ type share struct {
 	max   int
 }
 
-// divide divides what is wanted among the shards, as evenly as it goes, but not into shares below a quantum: a call costs
-// about as much for one item as for four, and the next Lease begins with the next shard.
-func divide(want int, shards []*shard) []share {
-	n := min((want+queue.Quantum-1)/queue.Quantum, len(shards))
+// divide divides what is wanted among the shards, as evenly as it goes, but not into shares below least unless less is
+// wanted.
+func divide(want, least int, shards []*shard) []share {
+	n := min((want+least-1)/least, len(shards))
 	shares := make([]share, n)
 	for i := range shares {
 		shares[i] = share{shard: shards[i], max: want / n}

@@ -26,16 +26,17 @@ import (
 
 // Config is what users set.
 type Config struct {
-	// URL says where Redis is; urlForms lists the forms. It may hold a password, so it is never shown.
-	URL string
+	// URL says where Redis is; urlForms lists the forms. It may hold a password, so it is never shown. Programs call the
+	// setting redis_url.
+	URL string `koanf:"-"`
 	// Prefix begins the names of all keys, so that several installs can share a Redis.
-	Prefix string
+	Prefix string `koanf:"prefix" doc:"what the names of all keys begin with, so that several installs can share a Redis"`
 	// Shards is the number of shards. It is stored with the first use and cannot change while the prefix is in use.
-	Shards int
+	Shards int `koanf:"shards" doc:"into how many parts the queue is divided; it cannot change while the prefix is in use"`
 	// Timeout bounds every command, connecting and retrying included.
-	Timeout time.Duration
+	Timeout time.Duration `koanf:"timeout" doc:"bounds every command, connecting and retrying included"`
 	// Connections bounds the connections to each Redis node, besides one a shard while the process waits for work.
-	Connections int
+	Connections int `koanf:"connections" doc:"connections to each Redis node, besides those that wait for work"`
 }
 
 // The bounds of the configuration.
@@ -50,10 +51,15 @@ func DefaultConfig() Config {
 	return Config{Prefix: "stepwell", Shards: 4, Timeout: 3 * time.Second, Connections: 16}
 }
 
-// Validate returns every problem at once.
+// CheckURL tells what is wrong with a URL, without showing it.
+func CheckURL(url string) error {
+	_, err := parseURL(url)
+	return err
+}
+
+// Validate returns every problem at once, but those of the URL.
 func (c Config) Validate() error {
-	_, err := parseURL(c.URL)
-	problems := []error{err}
+	var problems []error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			problems = append(problems, fmt.Errorf(format, args...))
@@ -61,11 +67,11 @@ func (c Config) Validate() error {
 	}
 	// Braces would be taken for a hash tag, and all shards end in one slot.
 	check(c.Prefix != "" && len(c.Prefix) <= prefixBytesMax && !strings.ContainsAny(c.Prefix, "{}"),
-		"redis_prefix is %q, it must have 1 to %d bytes and no braces", c.Prefix, prefixBytesMax)
-	check(c.Shards > 0 && c.Shards <= shardsMax, "redis_shards is %d, it must be between 1 and %d", c.Shards, shardsMax)
-	check(c.Timeout >= 10*time.Millisecond, "redis_timeout is %s, it must be at least 10ms", c.Timeout)
+		"prefix is %q, it must have 1 to %d bytes and no braces", c.Prefix, prefixBytesMax)
+	check(c.Shards > 0 && c.Shards <= shardsMax, "shards is %d, it must be between 1 and %d", c.Shards, shardsMax)
+	check(c.Timeout >= 10*time.Millisecond, "timeout is %s, it must be at least 10ms", c.Timeout)
 	check(c.Connections > 0 && c.Connections <= connectionsMax,
-		"redis_connections is %d, it must be between 1 and %d", c.Connections, connectionsMax)
+		"connections is %d, it must be between 1 and %d", c.Connections, connectionsMax)
 	return errors.Join(problems...)
 }
 
@@ -77,6 +83,8 @@ type Queue struct {
 	scripts   scripts
 	shards    []*shard
 	bells     []*bell
+	// pollEvery is pollEvery but in tests.
+	pollEvery time.Duration
 	// turn moves the shard that a Lease begins with.
 	turn atomic.Uint32
 	// checked says that the stored number of shards is ours.
@@ -115,7 +123,7 @@ func New(config Config) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis queue: %w", err)
 	}
-	q := &Queue{config: config, addresses: where.addresses(), closed: make(chan struct{})}
+	q := &Queue{config: config, addresses: where.addresses(), pollEvery: pollEvery, closed: make(chan struct{})}
 	if q.scripts, err = loadScripts(); err != nil {
 		return nil, fmt.Errorf("redis queue: load scripts: %w", err)
 	}
@@ -140,25 +148,33 @@ func New(config Config) (*Queue, error) {
 // Check tells whether the queue can be used: Redis answers, and its shards are as many as ours. Errors:
 // stepwell.ErrUnavailable; stepwell.ErrInvalid if there is another number of shards.
 func (q *Queue) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, q.config.Timeout)
+	timed, cancel := context.WithTimeout(ctx, q.config.Timeout)
 	defer cancel()
-	// The first comer's number is everybody's.
-	key := countKey(q.config.Prefix)
-	_, err := q.client.SetNX(ctx, key, q.config.Shards, 0).Result()
-	var stored string
-	if err == nil {
-		stored, err = q.client.Get(ctx, key).Result()
-	}
+	stored, err := q.storedShards(timed)
 	if err != nil {
 		return q.failure(ctx, "look up the number of shards", err)
 	}
 	if stored != strconv.Itoa(q.config.Shards) {
-		return stepwell.Invalidf("the queue %q in redis has %s shards and redis_shards is %d: they must be the same, as items "+
-			"would not be found; set redis_shards to %s, or choose another redis_prefix",
+		return stepwell.Invalidf("the queue %q in redis has %s shards and redis.shards is %d: they must be the same, as items "+
+			"would not be found; set redis.shards to %s, or choose another redis.prefix",
 			q.config.Prefix, stored, q.config.Shards, stored)
 	}
 	q.checked.Store(true)
 	return nil
+}
+
+// storedShards is the number of shards in Redis: the first comer's is everybody's. It only writes what is missing, since a
+// full Redis refuses to write, and whoever starts then must be able to take work out.
+func (q *Queue) storedShards(ctx context.Context) (string, error) {
+	key := countKey(q.config.Prefix)
+	stored, err := q.client.Get(ctx, key).Result()
+	if err != redis.Nil { //nolint:errorlint // as go-redis documents it
+		return stored, err
+	}
+	if err := q.client.SetNX(ctx, key, q.config.Shards, 0).Err(); err != nil {
+		return "", err
+	}
+	return q.client.Get(ctx, key).Result()
 }
 
 // ready checks once.

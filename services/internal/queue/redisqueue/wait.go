@@ -32,7 +32,7 @@ func (q *Queue) Wait(ctx context.Context, until time.Time) error {
 	}
 	woken := make(chan *shard, len(q.bells)) // each bell rings at most once
 	defer q.leave(woken)
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(q.pollEvery)
 	defer poll.Stop()
 	for {
 		now := time.Now()

@@ -24,7 +24,8 @@ while #taken < max and line[turn] do
   local popped = redis.call('ZPOPMIN', lane .. name, n)
   for i = 1, #popped, 2 do taken[#taken + 1] = popped[i] end
   if #popped == 2 * n then
-    line[#line + 1], full[name] = name, turn
+    -- If there was room for a part of the last one's quantum only, it is the first next time.
+    line[#line + 1], full[name] = name, turn == lanes and n < quantum and 0 or turn
   else
     emptied[#emptied + 1], full[name] = name, nil
   end
