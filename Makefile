@@ -65,10 +65,12 @@ race: bin/gotally ## run the unit tests with the race detector
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/race.json
 
 .PHONY: e2e
-e2e: build bin/gotally $(NPM_DONE) ## run the end-to-end tests: real SDKs against bin/stepwell
+e2e: build bin/gotally $(NPM_DONE) ## run the end-to-end tests: real SDKs and the load program against bin/stepwell
 	@mkdir -p $(RESULTS)
-	@GOWORK=off go test -C tools/e2e -json -count=1 -timeout=20m $(TESTFLAGS) ./... \
-		| bin/gotally -o $(RESULTS)/e2e.json
+	@{ GOWORK=off go test -C tools/e2e -json -count=1 -timeout=20m $(TESTFLAGS) ./... || broken=1; \
+		E2E_SERVER=$${E2E_SERVER:-$(CURDIR)/bin/stepwell} GOWORK=off \
+			go test -C tools/load -json -count=1 $(TESTFLAGS) ./... || broken=1; \
+		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/e2e.json
 
 .PHONY: lint
 lint: bin/golangci-lint bin/buf ## lint the Go code and the proto files

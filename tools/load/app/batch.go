@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Plan is what each run of a batch does: its steps one after the other, then its sleeps all at once.
+type Plan struct {
+	Steps int
+	// Checkpoint reports steps while the call goes on, as the JavaScript SDK does by default. Otherwise each step is the
+	// answer to a call of its own.
+	Checkpoint bool
+	Sleeps     int
+	SleepFor   time.Duration
+}
+
+// Run is what the app saw of a run. A time is zero until it happened.
+type Run struct {
+	ID string
+	// DueAt is when its event was to be published.
+	DueAt      time.Time
+	FirstCall  time.Time
+	LastAnswer time.Time
+	// Asleep is when the sleeps were asked for.
+	Asleep time.Time
+	// Ended is when the app gave the run's result.
+	Ended time.Time
+	// Gaps are the times from the end of a step to the moment at which the next one could begin.
+	Gaps []time.Duration
+	// Calls, and those among them that were not a first attempt or came after the end.
+	Calls    int
+	Repeated int
+}
+
+// Batch is runs with the same plan.
+type Batch struct {
+	app  *App
+	plan Plan
+	name string
+
+	mu      sync.Mutex
+	runs    []Run
+	counts  [phases]int
+	reached [phases]chan struct{}
+}
+
+// Phase is how far a run has come.
+type Phase int
+
+// The phases that may be waited for.
+const (
+	// Asleep is when all sleeps of the run were asked for.
+	Asleep Phase = iota
+	// Ended is when the run's result was given.
+	Ended
+	phases
+)
+
+// Expect makes the app ready for the runs of a batch. Close must be called in the end.
+func (a *App) Expect(plan Plan, count int) *Batch {
+	b := &Batch{
+		app: a, plan: plan, runs: make([]Run, count),
+		name: a.instance + "-" + strconv.FormatInt(a.batchCount.Add(1), 10),
+	}
+	for phase := range b.reached {
+		b.reached[phase] = make(chan struct{})
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.batches[b.name] = b
+	a.problem = nil
+	return b
+}
+
+// Close forgets the batch. Calls of its runs that still come get the run's end as their answer.
+func (b *Batch) Close() {
+	b.app.mu.Lock()
+	defer b.app.mu.Unlock()
+	delete(b.app.batches, b.name)
+}
+
+// eventData tells the app what a call is about.
+type eventData struct {
+	Batch      string `json:"batch"`
+	Run        int    `json:"run"`
+	Steps      int    `json:"steps"`
+	Checkpoint bool   `json:"checkpoint"`
+	Sleeps     int    `json:"sleeps"`
+	SleepMS    int64  `json:"sleep_ms"`
+}
+
+// Event is the event that starts run n, which was to be published at due.
+func (b *Batch) Event(n int, due time.Time) Event {
+	b.mu.Lock()
+	b.runs[n].DueAt = due
+	b.mu.Unlock()
+	return Event{Name: eventRun, TS: time.Now().UnixMilli(), Data: eventData{
+		Batch: b.name, Run: n, Steps: b.plan.Steps, Checkpoint: b.plan.Checkpoint,
+		Sleeps: b.plan.Sleeps, SleepMS: b.plan.SleepFor.Milliseconds(),
+	}}
+}
+
+// Runs are the runs as far as they have come.
+func (b *Batch) Runs() []Run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	runs := make([]Run, len(b.runs))
+	copy(runs, b.runs)
+	return runs
+}
+
+// Count is how many runs have come so far.
+func (b *Batch) Count(phase Phase) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.counts[phase]
+}
+
+// Wait waits until all runs have come so far. If they do not within the time, the error says what is missing.
+func (b *Batch) Wait(ctx context.Context, phase Phase, timeout time.Duration) error {
+	select {
+	case <-b.reached[phase]:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(timeout):
+		return b.missing(phase, timeout)
+	}
+}
+
+// missing says which runs have not come so far.
+func (b *Batch) missing(phase Phase, timeout time.Duration) error {
+	b.app.mu.Lock()
+	problem := b.app.problem
+	b.app.mu.Unlock()
+	if problem == nil {
+		problem = errors.New("the app saw nothing wrong: see the server's log")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	uncalled, first := 0, -1
+	for n, run := range b.runs {
+		if run.Calls == 0 {
+			uncalled++
+		}
+		if first < 0 && ((phase == Ended && run.Ended.IsZero()) || (phase == Asleep && run.Asleep.IsZero())) {
+			first = n
+		}
+	}
+	if first < 0 {
+		return nil // it came just now
+	}
+	left := len(b.runs) - b.counts[phase]
+	run := b.runs[first]
+	example := fmt.Sprintf("number %d was never called", first)
+	if run.Calls > 0 {
+		example = fmt.Sprintf("number %d, %s, got %d calls", first, run.ID, run.Calls)
+	}
+	return fmt.Errorf("%d of %d runs did not %s within %s: %d were never called, %d were called and then left; "+
+		"the first, %s; %w", left, len(b.runs), [phases]string{"fall asleep", "end"}[phase], timeout, uncalled,
+		left-uncalled, example, problem)
+}
+
+// advance counts a run that has come so far. b.mu is held.
+func (b *Batch) advance(phase Phase) {
+	b.counts[phase]++
+	if b.counts[phase] == len(b.runs) {
+		close(b.reached[phase])
+	}
+}
