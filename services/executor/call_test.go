@@ -160,8 +160,9 @@ func TestOnlyCallsWithoutAnAnswerAreUnreached(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	require.NotNil(t, callURL(t, "https"+strings.TrimPrefix(plain.URL, "http")).Unreached, "TLS fails")
-	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
 	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
 	defer untrusted.Close()
 	require.Contains(t, callURL(t, untrusted.URL).Unreached.Message, "certificate")
 

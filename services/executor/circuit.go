@@ -43,7 +43,7 @@ type circuit struct {
 	tryAt time.Time
 }
 
-// outage is why a call is not made.
+// outage is an open circuit to who wants to make a call; the zero outage is a closed one.
 type outage struct {
 	since  time.Time
 	reason string
@@ -60,8 +60,9 @@ func originOf(target string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// admit says whether the origin may be called now. If its circuit is open, one call at a time is the one that tries it;
-// those who come back do so one after the other, so that they need not all wait for it.
+// admit says whether the origin may be called now, and what is known of its outage if its circuit is open. Then one call
+// at a time is the one that tries it; those who come back do so one after the other, so that they need not all wait for
+// it.
 func (c *circuits) admit(origin string, now time.Time) (_ outage, admitted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,13 +70,14 @@ func (c *circuits) admit(origin string, now time.Time) (_ outage, admitted bool)
 	if known == nil || known.openFor == 0 {
 		return outage{}, true
 	}
+	spread := time.Duration(c.random() * float64(known.openFor) / 4)
+	missed := outage{since: known.since, reason: known.reason, tryAt: known.tryAt.Add(spread)}
 	if now.Before(known.tryAt) {
-		spread := time.Duration(c.random() * float64(known.openFor) / 4)
-		return outage{since: known.since, reason: known.reason, tryAt: known.tryAt.Add(spread)}, false
+		return missed, false
 	}
 	// If it takes longer than failing to connect does, the app has taken the call and works on it: then others may try.
 	known.tryAt = now.Add(max(known.openFor, dialTimeout))
-	return outage{}, true
+	return missed, true
 }
 
 // answered closes the origin's circuit.

@@ -23,8 +23,9 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transit
 		return stepwell.Transition{}, err
 	}
 	origin := originOf(state.Function.URL)
-	if outage, admitted := s.circuits.admit(origin, time.Now()); !admitted {
-		return s.miss(state, item, lease.Generation, outage)
+	outage, admitted := s.circuits.admit(origin, time.Now())
+	if !admitted {
+		return s.miss(state, outage.missedBy(item), lease.Generation, outage)
 	}
 	if lease.Generation > 1 {
 		if err := s.claim(ctx, lease); err != nil {
@@ -53,6 +54,7 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transit
 			return stepwell.Transition{}, err
 		}
 	}
+	call.Item = outage.missedBy(call.Item)
 	return engine.Settle(call), nil
 }
 
@@ -82,18 +84,23 @@ func (e *outageError) Error() string {
 	return fmt.Sprintf("the app has not answered since %s: %s", e.since.UTC().Format(time.RFC3339), e.reason)
 }
 
-// miss is what comes of an item whose app is not called, because others found out that it does not answer. The item
-// waits, as long as one may whose own calls failed; then it fails like them, without a call. An item that was not
-// called yet has missed its app since it was due.
-func (s *Service) miss(
-	state stepwell.RunState, item stepwell.Item, generation int, missed outage,
-) (stepwell.Transition, error) {
-	if item.UnreachedSince.IsZero() {
-		item.UnreachedSince = missed.since
-		if item.DueAt.After(missed.since) {
+// missedBy is the item as one whose calls reach no app, if there is an outage: since that began, or since the item was
+// due in it.
+func (o outage) missedBy(item stepwell.Item) stepwell.Item {
+	if item.UnreachedSince.IsZero() && !o.since.IsZero() {
+		item.UnreachedSince = o.since
+		if item.DueAt.After(o.since) {
 			item.UnreachedSince = item.DueAt
 		}
 	}
+	return item
+}
+
+// miss is what comes of an item whose app is not called, because others found out that it does not answer. The item
+// waits, as long as one may whose own calls failed; then it fails like them, without a call.
+func (s *Service) miss(
+	state stepwell.RunState, item stepwell.Item, generation int, missed outage,
+) (stepwell.Transition, error) {
 	call := s.newCall(state, item, generation)
 	if call.StartedAt.Sub(item.UnreachedSince) < call.SystemRetryFor {
 		return stepwell.Transition{}, &outageError{missed}

@@ -35,10 +35,10 @@ type Config struct {
 	RetryInterval time.Duration `koanf:"retry_interval" doc:"wait after a first failed attempt, from which the later ones grow; 0 means 15s, as the SDKs document"`
 	// SystemRetryFor is how long calls that reach no app do not count as attempts: the connection is refused or breaks
 	// before an answer, or a proxy says that nobody is there. 0 counts them like others.
-	SystemRetryFor time.Duration
+	SystemRetryFor time.Duration `koanf:"system_retry_for" doc:"how long calls that reach no app do not count as attempts"`
 	// CircuitFailuresMax is how many such calls in a row are made to an origin before its other items wait until one
 	// call, tried now and then, is answered.
-	CircuitFailuresMax int
+	CircuitFailuresMax int `koanf:"circuit_failures_max" doc:"how many calls in a row may reach no app before what is due for it waits"`
 	// CallTimeout bounds one call to an app.
 	CallTimeout time.Duration `koanf:"call_timeout" doc:"bounds one call to an app"`
 	// StayCallsMax and StayFor bound how long an executor stays on a run before others have their turn.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -48,6 +49,7 @@ type rig struct {
 	*memqueue.Queue
 	t        *testing.T
 	function stepwell.Function
+	synced   int
 	service  *executor.Service
 	stop     context.CancelFunc
 	stopped  chan error
@@ -67,23 +69,34 @@ func newRig(t *testing.T, network app, between func(store.Committer) store.Commi
 	t.Helper()
 	r := &rig{Store: memstore.New(memstore.DefaultConfig()), Queue: memqueue.New(), t: t}
 	environment := stepwell.DefaultEnvironment()
-	shop := stepwell.App{ID: stepwell.NewAppID(environment, "shop"), Environment: environment, Name: "shop"}
+	shop := stepwell.NewAppID(environment, "shop")
 	r.function = stepwell.Function{
-		ID: stepwell.NewFunctionID(shop.ID, "shop-charge"), Slug: "shop-charge", App: shop.ID, Environment: environment,
+		ID: stepwell.NewFunctionID(shop, "shop-charge"), Slug: "shop-charge", App: shop, Environment: environment,
 		URL: "http://app/api/inngest?fnId=shop-charge&stepId=step", Version: 1, Retries: 4,
 	}
-	_, err := r.SyncApp(t.Context(), shop, []stepwell.Function{r.function})
-	require.NoError(t, err)
+	r.sync(r.function)
 	var committer store.Committer = r.Store
 	if between != nil {
 		committer = between(r.Store)
 	}
+	var err error
 	r.service, err = executor.New(executor.DefaultConfig(), executor.Deps{
 		State: committer, Queue: r.Queue, Transport: network, Random: func() float64 { return 0 },
 		ServerKind: sdk.KindDev, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
 	return r
+}
+
+// sync makes the app's functions these.
+func (r *rig) sync(functions ...stepwell.Function) {
+	r.t.Helper()
+	r.synced++
+	app := stepwell.App{
+		ID: r.function.App, Environment: r.function.Environment, Name: "shop", Checksum: strconv.Itoa(r.synced),
+	}
+	_, err := r.SyncApp(r.t.Context(), app, functions)
+	require.NoError(r.t, err)
 }
 
 // run starts the executor; the test ends it with halt.
@@ -111,7 +124,7 @@ func (r *rig) start() stepwell.Run {
 	}
 	start := engine.Start(r.function, event, now)
 	results, err := r.Ingest(r.t.Context(), []store.Ingest{{
-		Environment: event.Environment, Revision: 1, Now: now,
+		Environment: event.Environment, Revision: int64(r.synced), Now: now,
 		Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{start}}},
 	}})
 	require.NoError(r.t, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,11 @@ import (
 // counted counts what the executor loads.
 type counted struct {
 	store.Committer
-	loads int
+	loads atomic.Int64
 }
 
 func (c *counted) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loaded, error) {
-	c.loads += len(ids)
+	c.loads.Add(int64(len(ids)))
 	return c.Committer.LoadRuns(ctx, ids)
 }
 
@@ -71,7 +72,7 @@ func TestRunIsLoadedOnceForTenSteps(t *testing.T) {
 		r.halt()
 		require.Equal(t, stepwell.RunCompleted, r.loadRun(run.ID).Run.Status)
 		require.Len(t, r.loadRun(run.ID).Steps, 10)
-		require.Equal(t, 1, c.loads)
+		require.EqualValues(t, 1, c.loads.Load())
 	})
 }
 
@@ -109,7 +110,7 @@ func TestCheckpointDuringACallIsSeenByTheNext(t *testing.T) {
 		require.Len(t, seen, 3)
 		require.JSONEq(t, `{"data":"reported"}`, string(seen[1]["a"]))
 		require.JSONEq(t, `{"data":"reported"}`, string(seen[2]["a"]))
-		require.Equal(t, 2, c.loads, "the first call, and the one after the checkpoint")
+		require.EqualValues(t, 2, c.loads.Load(), "the first call, and the one after the checkpoint")
 		require.Equal(t, stepwell.RunCompleted, r.loadRun(run.ID).Run.Status)
 	})
 }
@@ -142,7 +143,7 @@ func TestParallelStepsOfOthersAreSeen(t *testing.T) {
 		for _, id := range []string{"p1", "p2", "p3"} {
 			require.Equal(t, fmt.Sprintf(`{"data":%q}`, id), string(last[id]))
 		}
-		require.Equal(t, 4, c.loads, "the discovery, two of its steps, and the last one; one step was held")
+		require.EqualValues(t, 4, c.loads.Load(), "the discovery, two of its steps, and the last one; one step was held")
 	})
 }
 
@@ -163,6 +164,6 @@ func TestLongVisitLoadsAgain(t *testing.T) {
 		<-time.After(2 * time.Minute)
 		r.halt()
 		require.Equal(t, stepwell.RunCompleted, r.loadRun(run.ID).Run.Status)
-		require.Equal(t, 2, c.loads)
+		require.EqualValues(t, 2, c.loads.Load())
 	})
 }
