@@ -167,7 +167,7 @@ func drivers() []rule {
 		pkg:   "state/store/pgstore",
 		ours:  []string{"internal/stepwell", "state/store", "state/store/pgstore/internal/pgsql"},
 		third: []string{goose, pgx, ulid, uuid},
-		tests: []string{"internal/pgtest"},
+		tests: []string{"internal/pgtest", "state/store/batchstore"},
 		why:   "the only package that talks to Postgres",
 	}}
 }

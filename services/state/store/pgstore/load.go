@@ -1,11 +1,14 @@
 package pgstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/oklog/ulid/v2"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -18,6 +21,7 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	defer cancel()
 	var runs []pgsql.RunsRow
 	var served catalogRows
+	var events []pgsql.EventsRow
 	var steps []pgsql.RecordedStepsOfRunsRow
 	runIDs := make([]pgtype.UUID, len(ids))
 	for i, id := range ids {
@@ -27,11 +31,12 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	// Heads first: a step that is recorded meanwhile is then there although its item still seems open, never the reverse.
 	collect(p, &runs, pgsql.Runs, runIDs)
 	served.collect(p, runIDs)
+	collectEvents(p, &events, runIDs)
 	collect(p, &steps, pgsql.RecordedStepsOfRuns, runIDs)
 	if err := p.send(ctx, s.writes); err != nil {
 		return nil, fmt.Errorf("load runs: %w", classify(err))
 	}
-	events, err := eventsOf(ctx, s.writes, runs)
+	events, err := missingEvents(ctx, s.writes, runs, events)
 	if err != nil {
 		return nil, err
 	}
@@ -50,21 +55,53 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	return loaded, nil
 }
 
-// eventsOf reads the runs' events. It is a round trip of its own because Postgres looks only into the days of the ids
-// that it is given, but into all days for those that it finds itself.
-func eventsOf(ctx context.Context, from *pgxpool.Pool, runs []pgsql.RunsRow) ([]pgsql.EventsRow, error) {
-	var ids []pgtype.UUID
+// collectEvents queues reading the events of runs, as far as they are of the time of the runs: nearly all are.
+func collectEvents(p *pipeline, events *[]pgsql.EventsRow, runIDs []pgtype.UUID) {
+	if len(runIDs) == 0 {
+		return
+	}
+	earliest := slices.MinFunc(runIDs, compareIDs)
+	latest := slices.MaxFunc(runIDs, compareIDs)
+	first, _ := millisecond(earliest.Bytes)
+	_, last := millisecond(latest.Bytes)
+	collect(p, events, pgsql.EventsOfRuns, runIDs, first, last)
+}
+
+func compareIDs(a, b pgtype.UUID) int { return bytes.Compare(a.Bytes[:], b.Bytes[:]) }
+
+// millisecond is the range of ids that are of the same instant.
+func millisecond(id ulid.ULID) (first, last pgtype.UUID) {
+	from, to := id, id
+	for i := 6; i < len(id); i++ {
+		from[i], to[i] = 0, 0xff
+	}
+	return pgULID(from), pgULID(to)
+}
+
+// missingEvents reads the runs' events that are of another time: of a batch, or found again by their key.
+func missingEvents(
+	ctx context.Context, from *pgxpool.Pool, runs []pgsql.RunsRow, events []pgsql.EventsRow,
+) ([]pgsql.EventsRow, error) {
+	known := make(map[pgtype.UUID]bool, len(events))
+	for _, event := range events {
+		known[event.ID] = true
+	}
+	var missing []pgtype.UUID
 	for _, run := range runs {
-		ids = append(ids, run.EventIds...)
+		for _, id := range run.EventIds {
+			if !known[id] {
+				known[id], missing = true, append(missing, id)
+			}
+		}
 	}
-	if len(ids) == 0 {
-		return nil, nil
+	if len(missing) == 0 {
+		return events, nil
 	}
-	events, err := pgsql.New(from).Events(ctx, ids)
+	more, err := pgsql.New(from).Events(ctx, missing)
 	if err != nil {
 		return nil, fmt.Errorf("read events of runs: %w", classify(err))
 	}
-	return events, nil
+	return append(events, more...), nil
 }
 
 // catalogRows are the functions of some runs, and their apps.

@@ -239,6 +239,9 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	requests[1].Events[0].Transitions = []stepwell.Transition{{
 		Run: seeded(t, round), Settles: stepwell.NewDiscovery(stepwell.Run{ID: seeded(t, round)}, 1, at()).ID, At: at(),
 	}}
+	older := stepwell.EventID{ULID: seeded(t, round).ULID} // as in a batch
+	batched := &requests[1].Events[0].Starts[0].Run
+	batched.Events = append([]stepwell.EventID{older}, batched.Events...)
 	for range 2 { // the second time nothing is new
 		_, err = s.Ingest(ctx, requests)
 		require.NoError(t, err)
@@ -252,7 +255,8 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	loaded, err := s.LoadRuns(ctx, runs)
 	require.NoError(t, err)
 	require.NoError(t, loaded[0].Err)
-	require.NotEmpty(t, loaded[0].State.Events)
+	require.Len(t, loaded[0].State.Events, 2)
+	require.Equal(t, older, loaded[0].State.Events[0].ID)
 	backlog(t, s)
 	read(t, s, environment, function.ID, requests[1].Events[0].Event.ID, runs[0])
 	require.NoError(t, s.Maintain(ctx, at().Add(-6*24*time.Hour)))

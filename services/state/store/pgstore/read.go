@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -41,17 +40,19 @@ func (s *Store) RunHistory(
 	run := pgULID(id.ULID)
 	var runs []pgsql.RunsRow
 	var served catalogRows
+	var events []pgsql.EventsRow
 	var steps []pgsql.StepsOfRunRow
 	var attempts []pgsql.Attempt
 	p := &pipeline{}
 	collect(p, &runs, pgsql.Runs, []pgtype.UUID{run})
 	served.collect(p, []pgtype.UUID{run})
+	collectEvents(p, &events, []pgtype.UUID{run})
 	collect(p, &steps, pgsql.StepsOfRun, run)
 	collect(p, &attempts, pgsql.AttemptsOfRun, run)
 	if err := p.send(ctx, s.reads); err != nil {
 		return stepwell.RunHistory{}, fmt.Errorf("read run: %w", classify(err))
 	}
-	events, err := eventsOf(ctx, s.reads, runs)
+	events, err := missingEvents(ctx, s.reads, runs, events)
 	if err != nil {
 		return stepwell.RunHistory{}, err
 	}
@@ -128,12 +129,8 @@ func convertRows[From, To any](rows []From, convert func(From) To) []To {
 // runsOfEvent are the few runs of one event, newest first.
 func (s *Store) runsOfEvent(ctx context.Context, query store.RunQuery) ([]pgsql.RunsRow, error) {
 	q := pgsql.New(s.reads)
-	first, end := query.Event.ULID, query.Event.ULID
-	copy(first[6:], make([]byte, len(ulid.ULID{})-6))
-	for i := 6; i < len(end); i++ {
-		end[i] = 0xff
-	}
-	ids, err := q.RunsOfEvent(ctx, pgULID(first), pgULID(end), pgULID(query.Event.ULID))
+	first, end := millisecond(query.Event.ULID)
+	ids, err := q.RunsOfEvent(ctx, first, end, pgULID(query.Event.ULID))
 	if err != nil {
 		return nil, err
 	}

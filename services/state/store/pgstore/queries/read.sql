@@ -49,6 +49,13 @@ FROM apps WHERE id IN (
     SELECT f.app_id FROM functions AS f JOIN runs AS r ON r.function_id = f.id WHERE r.id = ANY(@run_ids::uuid[])
 );
 
+-- name: EventsOfRuns :many
+-- Those between two ids: Postgres looks into those days only, but into all for ids that it finds itself.
+SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
+FROM events AS e
+WHERE e.id = ANY(ARRAY(SELECT unnest(r.event_ids) FROM runs AS r WHERE r.id = ANY(@run_ids::uuid[])))
+    AND e.id BETWEEN @first::uuid AND @last::uuid;
+
 -- name: Events :many
 SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
 FROM events WHERE id = ANY(@ids::uuid[]);

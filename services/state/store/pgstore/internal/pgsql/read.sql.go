@@ -134,6 +134,58 @@ func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID) ([]EventsRow, e
 	return items, nil
 }
 
+const EventsOfRuns = `-- name: EventsOfRuns :many
+SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
+FROM events AS e
+WHERE e.id = ANY(ARRAY(SELECT unnest(r.event_ids) FROM runs AS r WHERE r.id = ANY($1::uuid[])))
+    AND e.id BETWEEN $2::uuid AND $3::uuid
+`
+
+type EventsOfRunsRow struct {
+	ID            pgtype.UUID
+	EnvironmentID pgtype.UUID
+	Name          string
+	Key           pgtype.Text
+	Data          []byte
+	UserData      []byte
+	Meta          []byte
+	Version       pgtype.Text
+	OccurredAt    pgtype.Timestamptz
+	ReceivedAt    pgtype.Timestamptz
+}
+
+// Those between two ids: Postgres looks into those days only, but into all for ids that it finds itself.
+func (q *Queries) EventsOfRuns(ctx context.Context, runIds []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]EventsOfRunsRow, error) {
+	rows, err := q.db.Query(ctx, EventsOfRuns, runIds, first, last)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventsOfRunsRow
+	for rows.Next() {
+		var i EventsOfRunsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EnvironmentID,
+			&i.Name,
+			&i.Key,
+			&i.Data,
+			&i.UserData,
+			&i.Meta,
+			&i.Version,
+			&i.OccurredAt,
+			&i.ReceivedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const FunctionsOfRuns = `-- name: FunctionsOfRuns :many
 SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
 FROM functions WHERE id IN (SELECT r.function_id FROM runs AS r WHERE r.id = ANY($1::uuid[]))
