@@ -2,6 +2,7 @@ package sdk_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -241,5 +242,38 @@ func TestItemIDsTravelThroughSDKs(t *testing.T) {
 		_, err := sdk.DecodeItemID(text)
 		require.ErrorIs(t, err, stepwell.ErrInvalid, text)
 		require.ErrorContains(t, err, text)
+	}
+}
+
+// longCall is a call of a run with 100 steps of 10 kB.
+func longCall() sdk.Call {
+	call := newCall()
+	call.State.Steps = nil
+	result := stepwell.Result{JSON: json.RawMessage(`"` + strings.Repeat("x", 10_000) + `"`)}
+	for i := range 100 {
+		id := stepwell.StepID(fmt.Sprintf("%040x", i))
+		call.State.Steps = append(call.State.Steps, stepwell.Step{ID: id, Result: result})
+	}
+	return call
+}
+
+// TestBodyIsAllocatedOnce: it is assembled from stored bytes, each copied once, and never grows beyond its first room.
+func TestBodyIsAllocatedOnce(t *testing.T) {
+	t.Parallel()
+	body, err := longCall().Body()
+	require.NoError(t, err)
+	require.Greater(t, len(body), 1_000_000)
+	require.Less(t, cap(body), len(body)+len(body)/100, "growing it would have left more room")
+}
+
+func BenchmarkBody(b *testing.B) {
+	call := longCall()
+	b.ReportAllocs()
+	for b.Loop() {
+		body, err := call.Body()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(body)))
 	}
 }
