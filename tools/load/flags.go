@@ -101,7 +101,9 @@ func (o *options) complete(names, mode string) error {
 
 // serverFlags are those that describe the server of the --url before them.
 func serverFlags(flags *flag.FlagSet, o *options) {
-	fresh := server{app: app.Config{Server: "http://localhost:8288", Listen: "127.0.0.1:0", EventKey: "load"}}
+	fresh := server{app: app.Config{
+		Name: "load", Server: "http://localhost:8288", Listen: "127.0.0.1:0", EventKey: "load",
+	}}
 	o.servers = []server{fresh}
 	isFirst := true
 	flags.Func("url", "a server to measure (default http://localhost:8288); twice to compare two", func(url string) error {
@@ -112,6 +114,7 @@ func serverFlags(flags *flag.FlagSet, o *options) {
 			return fmt.Errorf("%d servers are as many as can be compared", serversMax)
 		default:
 			o.servers = append(o.servers, fresh)
+			last(o).app.Name = "load-second" // the same server may be given twice
 		}
 		last(o).app.Server = strings.TrimRight(url, "/")
 		return nil

@@ -20,16 +20,11 @@ import (
 	"time"
 )
 
-// Names of what the app registers and publishes.
+// What the app says of itself.
 const (
-	appName    = "load"
-	functionID = "load-run"
-	eventRun   = "load/run"
-	// eventNothing starts no function.
-	eventNothing = "load/nothing"
-	path         = "/api/inngest"
-	sdkName      = "js:v4.24.0"
-	sdkHeader    = "inngest-" + sdkName
+	path      = "/api/inngest"
+	sdkName   = "js:v4.24.0"
+	sdkHeader = "inngest-" + sdkName
 )
 
 const (
@@ -47,6 +42,8 @@ const (
 
 // Config says which server the app works with.
 type Config struct {
+	// Name tells apps of the same server apart.
+	Name string
 	// Server is the URL of the server's HTTP API.
 	Server string
 	// Listen is the address at which the app serves; port 0 is any free one.
@@ -133,10 +130,11 @@ func (a *App) Close() {
 func (a *App) Retries() int { return int(a.retries.Load()) }
 
 func (a *App) register(ctx context.Context) error {
+	functionID := a.config.Name + "-run"
 	return a.send(ctx, http.MethodPost, "/fn/register", map[string]any{
-		"url": a.config.URL, "deployType": "ping", "framework": "nodejs", "appName": appName, "sdk": sdkName, "v": "0.1",
+		"url": a.config.URL, "deployType": "ping", "framework": "nodejs", "appName": a.config.Name, "sdk": sdkName, "v": "0.1",
 		"functions": []any{map[string]any{
-			"id": functionID, "name": "run", "triggers": []any{map[string]string{"event": eventRun}},
+			"id": functionID, "name": "run", "triggers": []any{map[string]string{"event": a.eventRun()}},
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step",
 				"runtime": map[string]string{"type": "http", "url": a.config.URL + "?fnId=" + functionID + "&stepId=step"},
@@ -144,6 +142,9 @@ func (a *App) register(ctx context.Context) error {
 		}},
 	}, nil)
 }
+
+// eventRun is the event that starts a run.
+func (a *App) eventRun() string { return a.config.Name + "/run" }
 
 // Cancel cancels a run.
 func (a *App) Cancel(ctx context.Context, run string) error {

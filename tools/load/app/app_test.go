@@ -25,7 +25,7 @@ func started(t *testing.T, config Config, handler http.HandlerFunc) *App {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	config.Server, config.Listen, config.EventKey = server.URL, "127.0.0.1:0", "key"
+	config.Name, config.Server, config.Listen, config.EventKey = "load", server.URL, "127.0.0.1:0", "key"
 	a, err := Start(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(a.Close)

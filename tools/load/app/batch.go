@@ -99,7 +99,7 @@ func (b *Batch) Event(n int, due time.Time) Event {
 	b.mu.Lock()
 	b.runs[n].DueAt = due
 	b.mu.Unlock()
-	return Event{Name: eventRun, TS: time.Now().UnixMilli(), Data: eventData{
+	return Event{Name: b.app.eventRun(), TS: time.Now().UnixMilli(), Data: eventData{
 		Batch: b.name, Run: n, Steps: b.plan.Steps, Checkpoint: b.plan.Checkpoint,
 		Sleeps: b.plan.Sleeps, SleepMS: b.plan.SleepFor.Milliseconds(),
 	}}

@@ -19,7 +19,7 @@ type Event struct {
 
 // Nothing is an event that starts no function.
 func Nothing(n int) Event {
-	return Event{Name: eventNothing, Data: map[string]int{"n": n}, TS: time.Now().UnixMilli()}
+	return Event{Name: "load/nothing", Data: map[string]int{"n": n}, TS: time.Now().UnixMilli()}
 }
 
 const (
