@@ -3,7 +3,7 @@ package redisqueue_test
 import (
 	"bufio"
 	"context"
-	"crypto/sha1" //nolint:gosec // it is how Redis names scripts
+	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -233,7 +233,7 @@ func TestScriptsUseOnlyKeysThatTheyDeclare(t *testing.T) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		hash := sha1.Sum(text) //nolint:gosec // it is how Redis names scripts
+		hash := sha1.Sum(text)
 		require.True(t, ran[hex.EncodeToString(hash[:])], "%s ran", file)
 	}
 }

@@ -192,16 +192,9 @@ func TestFullRedisDrains(t *testing.T) {
 // drain works on all items there are; each opens another, on which it stays.
 func drain(t *testing.T, q *redisqueue.Queue, held []queue.Lease) {
 	t.Helper()
-	now := time.Now()
 	for len(held) > 0 {
 		for _, l := range held {
-			acked, err := q.Ack(t.Context(), queue.AckRequest{
-				Now: now, Lease: l, Next: []stepwell.Item{secondOf(l.Item, now)}, Hold: true, HoldUntil: now.Add(time.Minute),
-			})
-			require.NoError(t, err)
-			require.NotNil(t, acked.Held)
-			_, err = q.Ack(t.Context(), queue.AckRequest{Now: now, Lease: *acked.Held})
-			require.NoError(t, err)
+			finish(t, q, settle(t, q, l))
 		}
 		held = lease(t, q, 7)
 	}
