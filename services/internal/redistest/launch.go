@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -23,7 +24,8 @@ const (
 // errExited is why a server that was started does not answer.
 var errExited = errors.New("redis-server ended")
 
-// launch starts a server on a free port, in a temporary folder. It keeps nothing on disk.
+// launch starts a server on a free port, in a temporary folder. It keeps nothing on disk. The settings may begin with the
+// path of a file of settings.
 func launch(settings ...string) (*Server, error) {
 	program, err := redisServer()
 	if err != nil {
@@ -49,10 +51,10 @@ func launchOn(program string, port int, settings []string) (*Server, error) {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	p := &process{dir: dir, started: make(chan error), exited: make(chan struct{})}
-	p.command = exec.Command(program, append([]string{
+	p.command = exec.Command(program, slices.Concat(settings, []string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no", "--save", "",
 		"--appendonly", "no",
-	}, settings...)...)
+	})...)
 	p.command.SysProcAttr = diesWithUs()
 	p.command.Stdout, p.command.Stderr = &p.log, &p.log
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
