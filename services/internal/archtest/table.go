@@ -113,10 +113,13 @@ func infrastructure() []rule {
 		pkg: "internal/process", third: []string{xsync},
 		why: "runs and stops anything that has a Run method",
 	}, {
-		pkg: "internal/pgtest", third: []string{pgx, testify},
+		pkg: "internal/apttest",
+		why: "finds and installs programs that tests need, whatever they do",
+	}, {
+		pkg: "internal/pgtest", ours: []string{"internal/apttest"}, third: []string{pgx, testify},
 		why: "a real Postgres for tests, and a fresh database for each",
 	}, {
-		pkg: "internal/redistest", third: []string{redis, testify},
+		pkg: "internal/redistest", ours: []string{"internal/apttest"}, third: []string{redis, testify},
 		why: "a real Redis for tests, and fresh keys for each",
 	}, {
 		pkg: "internal/archtest",

@@ -132,9 +132,12 @@ func (i *Instance) start() error {
 	return i.wait()
 }
 
-// owner makes the folder belong to a user who is not root, since Postgres refuses root, and says whom to run as. The
-// server ends with the test binary, however that ends.
-func (i *Instance) owner() (*syscall.SysProcAttr, error) {
+// owner says whom to run as.
+func (i *Instance) owner() (*syscall.SysProcAttr, error) { return asNobody(i.dir) }
+
+// asNobody makes files belong to a user who is not root, since Postgres refuses root, and says whom to run as. The
+// program ends with the test binary, however that ends.
+func asNobody(files ...string) (*syscall.SysProcAttr, error) {
 	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
 	if os.Getuid() != 0 {
 		return attributes, nil
@@ -147,8 +150,13 @@ func (i *Instance) owner() (*syscall.SysProcAttr, error) {
 	}
 	uid, err1 := strconv.ParseUint(account.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(account.Gid, 10, 32)
-	if err := errors.Join(err1, err2, os.Chown(i.dir, int(uid), int(gid))); err != nil {
-		return nil, fmt.Errorf("give folder away: %w", err)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, fmt.Errorf("find a user to run postgres as: %w", err)
+	}
+	for _, file := range files {
+		if err := os.Chown(file, int(uid), int(gid)); err != nil {
+			return nil, fmt.Errorf("give file away: %w", err)
+		}
 	}
 	attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return attributes, nil
@@ -158,16 +166,26 @@ func (i *Instance) owner() (*syscall.SysProcAttr, error) {
 const startTimeout = 30 * time.Second
 
 func (i *Instance) wait() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	if err := answers(context.Background(), i.URL()); err != nil {
+		return fmt.Errorf("postgres: %w: %s", err, i.log.String())
+	}
+	return nil
+}
+
+// answers waits until a server that was just started answers.
+func answers(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	var problem error
 	for ctx.Err() == nil {
-		conn, err := pgx.Connect(ctx, i.URL())
+		conn, err := pgx.Connect(ctx, url)
 		if err == nil {
 			return conn.Close(ctx)
 		}
+		problem = err
 		time.Sleep(20 * time.Millisecond)
 	}
-	return fmt.Errorf("postgres does not answer at %s: %s", i.URL(), i.log.String())
+	return fmt.Errorf("it does not answer: %w", problem)
 }
 
 // freePort is a port that nobody listens at now.

@@ -23,6 +23,9 @@ type Server struct {
 	url  string
 	stop func()
 
+	// used has an element for each database in use.
+	used chan struct{}
+
 	mu sync.Mutex
 	// free are databases that were prepared and are empty again, by the name of their preparation.
 	free      map[string][]string
@@ -38,13 +41,16 @@ func Run(m interface{ Run() int }, use func(*Server)) int {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		return 1
 	}
-	defer server.stop()
+	defer server.close()
 	use(server)
 	return m.Run()
 }
 
+// databasesMax bounds the databases that are used at a time, and so the connections: tests that run in parallel wait.
+const databasesMax = 8
+
 func start() (*Server, error) {
-	server := &Server{url: os.Getenv("TEST_POSTGRES_URL"), stop: func() {}, free: map[string][]string{}}
+	server := &Server{url: os.Getenv("TEST_POSTGRES_URL"), stop: func() {}, free: map[string][]string{}, used: make(chan struct{}, databasesMax)}
 	if server.url != "" {
 		return server, nil
 	}
@@ -59,15 +65,24 @@ func start() (*Server, error) {
 // Database creates an empty database and returns its URL. It is dropped when the test ends.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	s.acquire(t)
 	url := s.create(t)
-	t.Cleanup(func() { s.drop(t, url) })
+	t.Cleanup(func() { require.NoError(t, s.drop(context.WithoutCancel(t.Context()), url)) })
 	return url
+}
+
+// acquire waits until the test may have a database.
+func (s *Server) acquire(t testing.TB) {
+	t.Helper()
+	s.used <- struct{}{}
+	t.Cleanup(func() { <-s.used })
 }
 
 // Prepared returns a database as prepare makes it of an empty one, by its URL. Databases of the same name are used
 // again, with all rows deleted: making one takes longer than most tests. So the test must not change the schema.
 func (s *Server) Prepared(t testing.TB, name string, prepare func(url string) error) string {
 	t.Helper()
+	s.acquire(t)
 	s.mu.Lock()
 	free := s.free[name]
 	var url string
@@ -80,7 +95,7 @@ func (s *Server) Prepared(t testing.TB, name string, prepare func(url string) er
 		require.NoError(t, prepare(url))
 	}
 	t.Cleanup(func() {
-		s.exec(t, url, deleteAll)
+		require.NoError(t, execute(context.WithoutCancel(t.Context()), url, deleteAll))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.free[name] = append(s.free[name], url)
@@ -103,25 +118,40 @@ func (s *Server) create(t testing.TB) string {
 	s.databases++
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.databases)
 	s.mu.Unlock()
-	s.exec(t, s.url, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	require.NoError(t, execute(t.Context(), s.url, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()))
 	return s.urlOf(t, name)
 }
 
-func (s *Server) drop(t testing.TB, url string) {
-	t.Helper()
+func (s *Server) drop(ctx context.Context, url string) error {
 	config, err := pgx.ParseConfig(url)
-	require.NoError(t, err)
-	s.exec(t, s.url, "DROP DATABASE "+pgx.Identifier{config.Database}.Sanitize()+" WITH (FORCE)")
+	if err != nil {
+		return fmt.Errorf("read URL: %w", err)
+	}
+	return execute(ctx, s.url, "DROP DATABASE "+pgx.Identifier{config.Database}.Sanitize()+" WITH (FORCE)")
 }
 
-func (s *Server) exec(t testing.TB, url, statement string) {
-	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
+// close drops the databases that were prepared, and stops the server.
+func (s *Server) close() {
+	for _, urls := range s.free {
+		for _, url := range urls {
+			if err := s.drop(context.Background(), url); err != nil {
+				fmt.Fprintln(os.Stderr, "pgtest:", err)
+			}
+		}
+	}
+	s.stop()
+}
+
+func execute(ctx context.Context, url, statement string) error {
 	conn, err := pgx.Connect(ctx, url)
-	require.NoError(t, err)
+	if err != nil {
+		return err
+	}
 	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	require.NoError(t, err, statement)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
 }
 
 func (s *Server) urlOf(t testing.TB, database string) string {

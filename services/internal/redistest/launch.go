@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/stepwell/stepwell/services/internal/apttest"
 )
 
 const (
@@ -27,7 +29,8 @@ var errExited = errors.New("redis-server ended")
 // launch starts a server on a free port, in a temporary folder. It keeps nothing on disk. The settings may begin with the
 // path of a file of settings.
 func launch(settings ...string) (*Server, error) {
-	program, err := redisServer()
+	program, err := apttest.Program("redis-server", "redis-server",
+		"install redis-server (apt-get install redis-server), or set TEST_REDIS_URL")
 	if err != nil {
 		return nil, err
 	}
@@ -130,31 +133,6 @@ func (p *process) stop() {
 	}
 	<-p.exited
 	_ = os.RemoveAll(p.dir)
-}
-
-// redisServer is the path of the program. If it is missing and we may, we install it.
-func redisServer() (string, error) {
-	path, err := exec.LookPath("redis-server")
-	if err == nil {
-		return path, nil
-	}
-	const otherwise = "install redis-server (apt-get install redis-server), or set TEST_REDIS_URL"
-	apt, err := exec.LookPath("apt-get")
-	if err != nil || os.Getuid() != 0 {
-		return "", errors.New("redis-server is not installed: " + otherwise)
-	}
-	fmt.Fprintln(os.Stderr, "redistest: redis-server is not installed, installing it with apt-get")
-	for _, arguments := range [][]string{
-		{"update"}, {"install", "--yes", "--no-install-recommends", "redis-server"},
-	} {
-		command := exec.Command(apt, append([]string{"-o", "DPkg::Lock::Timeout=300"}, arguments...)...)
-		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		command.Stdout, command.Stderr = os.Stderr, os.Stderr
-		if err := command.Run(); err != nil {
-			return "", fmt.Errorf("apt-get %s: %w: %s", arguments[0], err, otherwise)
-		}
-	}
-	return exec.LookPath("redis-server")
 }
 
 // freePort is a port that nobody listens at now.

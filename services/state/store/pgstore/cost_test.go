@@ -42,7 +42,7 @@ func TestOneStepRunsCostLittle(t *testing.T) {
 	maintained.Close()
 
 	alone := costOf(t, instance.URL(), 1, 100)
-	together := costOf(t, instance.URL(), 64, 30)
+	together := costOf(t, instance.URL(), 64, 15)
 	t.Logf("per run, one by one: %+v", alone)
 	t.Logf("per run, 64 at a time: %+v", together)
 	const disk = 6 << 10

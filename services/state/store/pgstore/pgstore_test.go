@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"flag"
 	"log/slog"
 	"os"
 	"testing"
@@ -17,6 +18,10 @@ import (
 var server *pgtest.Server
 
 func TestMain(m *testing.M) {
+	// Each check of the model is some hundred transactions; -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
 	os.Exit(pgtest.Run(m, func(s *pgtest.Server) { server = s }))
 }
 
@@ -24,6 +29,7 @@ func TestMain(m *testing.M) {
 func open(tb testing.TB, change ...func(*pgstore.Config)) *pgstore.Store {
 	tb.Helper()
 	config := pgstore.DefaultConfig()
+	config.ConnectionsMax, config.ReadConnectionsMax = 4, 2 // many tests run at the same time
 	config.URL = server.Prepared(tb, "migrated", func(url string) error {
 		_, err := pgstore.Migrate(tb.Context(), url)
 		return err
@@ -46,13 +52,33 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestStoreWithoutPreparedStatements is how it runs behind a pooler that keeps none.
-func TestStoreWithoutPreparedStatements(t *testing.T) {
+// TestStoreBehindAPooler: nothing may depend on a connection, beyond a transaction.
+func TestStoreBehindAPooler(t *testing.T) {
 	t.Parallel()
+	pooler := server.Pooler(t)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		t.Helper()
-		return open(t, func(c *pgstore.Config) { c.PreparedStatements = false })
+		return open(t, func(c *pgstore.Config) {
+			c.URL = pooler.URL(t, c.URL)
+			c.PreparedStatements = false // most poolers of today keep none
+		})
 	})
+}
+
+// TestMigrationsAndMaintenanceBehindAPooler: their locks last for a transaction too.
+func TestMigrationsAndMaintenanceBehindAPooler(t *testing.T) {
+	t.Parallel()
+	config := pgstore.DefaultConfig()
+	config.URL = server.Pooler(t).URL(t, server.Database(t))
+	config.PreparedStatements = false
+	made, err := pgstore.Migrate(t.Context(), config.URL)
+	require.NoError(t, err)
+	require.NotEmpty(t, made)
+	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Maintain(t.Context(), at()))
+	require.NoError(t, s.Ready(t.Context()))
 }
 
 // TestAnswersAsTheOracle compares it with the store in memory, command by command.

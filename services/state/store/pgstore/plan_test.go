@@ -62,15 +62,15 @@ func (p plan) name() string {
 	return ""
 }
 
-// rowsPerTable is how much there is of everything, spread over a week.
-const rowsPerTable = 100_000
+// rowsPerTable is how much there is of everything, spread over three days.
+const rowsPerTable = 60_000
 
-// fill makes live runs of a week, each with an event, a step, an attempt and a wait; some events are unrouted.
+// fill makes live runs of three days, each with an event, a step, an attempt and a wait; some events are unrouted.
 const fill = `
 CREATE TEMPORARY TABLE seeds AS SELECT n,
-	(lpad(to_hex(extract(epoch FROM $1::timestamptz)::bigint * 1000 - 604800000 + n * (604800000 / $2::bigint)), 12, '0') ||
+	(lpad(to_hex(extract(epoch FROM $1::timestamptz)::bigint * 1000 - 259200000 + n * (259200000 / $2::bigint)), 12, '0') ||
 		lpad(to_hex(n), 20, '0'))::uuid AS id,
-	$1::timestamptz - interval '7 days' + n * interval '7 days' / $2 AS at
+	$1::timestamptz - interval '3 days' + n * interval '3 days' / $2 AS at
 FROM generate_series(1, $2::bigint) AS n`
 
 func fillTables() []string {
@@ -100,7 +100,7 @@ func fillTables() []string {
 func overhear(t *testing.T) (*pgstore.Store, func() []plan) {
 	t.Helper()
 	migrated, url := fresh(t)
-	require.NoError(t, migrated.Maintain(t.Context(), at().Add(-6*24*time.Hour)))
+	require.NoError(t, migrated.Maintain(t.Context(), at().Add(-2*24*time.Hour)))
 	run(t, url, append(append([]string{fill}, fillTables()...), "ANALYZE"), at(), rowsPerTable)
 	for _, setting := range []string{
 		"session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0", "auto_explain.log_analyze = on",
@@ -259,7 +259,7 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	require.Equal(t, older, loaded[0].State.Events[0].ID)
 	backlog(t, s)
 	read(t, s, environment, function.ID, requests[1].Events[0].Event.ID, runs[0])
-	require.NoError(t, s.Maintain(ctx, at().Add(-6*24*time.Hour)))
+	require.NoError(t, s.Maintain(ctx, at().Add(-2*24*time.Hour)))
 }
 
 // ingests are one unrouted event, and some that start a run each, all but the first of these with a key.
@@ -285,8 +285,8 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 // seeded is one of the runs that fill the tables.
 func seeded(t *testing.T, n int) stepwell.RunID {
 	t.Helper()
-	const spacing = 7 * 24 * time.Hour / rowsPerTable
-	id, err := ulid.New(ulid.Timestamp(at().Add(-7*24*time.Hour+time.Duration(n+1)*spacing.Truncate(time.Millisecond))), nil)
+	const spacing = 3 * 24 * time.Hour / rowsPerTable
+	id, err := ulid.New(ulid.Timestamp(at().Add(-3*24*time.Hour+time.Duration(n+1)*spacing.Truncate(time.Millisecond))), nil)
 	require.NoError(t, err)
 	id[14], id[15] = byte((n+1)>>8), byte(n+1)
 	return stepwell.RunID{ULID: id}
