@@ -78,6 +78,7 @@ func TestSignaturesAreChecked(t *testing.T) {
 		return "t=" + seconds + "&s=" + hex.EncodeToString(code.Sum(nil))
 	}
 	require.NoError(t, verify(testKey, signed(now), body, now))
+	require.NoError(t, verify(testKey, signed(now), []byte(` { "a" : 1 } `), now))
 	require.ErrorContains(t, verify(testKey, signed(now), []byte(`{"a":2}`), now), "not of this call and key")
 	require.ErrorContains(t, verify(testKey, signed(now.Add(-time.Hour)), body, now), "is off by")
 	require.ErrorContains(t, verify(testKey, "", body, now), "has no time")

@@ -87,11 +87,11 @@ func (b *Batch) Close() {
 // eventData tells the app what a call is about.
 type eventData struct {
 	Batch      string `json:"batch"`
-	Run        int    `json:"run"`
-	Steps      int    `json:"steps"`
 	Checkpoint bool   `json:"checkpoint"`
-	Sleeps     int    `json:"sleeps"`
+	Run        int    `json:"run"`
 	SleepMS    int64  `json:"sleep_ms"`
+	Sleeps     int    `json:"sleeps"`
+	Steps      int    `json:"steps"`
 }
 
 // Event is the event that starts run n, which was to be published at due.

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/gowebpki/jcs"
 )
 
 // signatureAgeMax is how far the time of a signature may be from ours.
@@ -32,8 +34,8 @@ func bearerOf(key string) (string, error) {
 	return "Bearer " + prefix + hex.EncodeToString(hash[:]), nil
 }
 
-// verify checks the signature of a call over the body as it came: the server signs the canonical form, which is what it
-// should send.
+// verify checks the signature of a call as SDKs do, over the canonical form of its body. That costs more than all else
+// that the app does.
 func verify(key, signature string, body []byte, now time.Time) error {
 	values, err := url.ParseQuery(signature)
 	if err != nil {
@@ -46,8 +48,12 @@ func verify(key, signature string, body []byte, now time.Time) error {
 	if age := now.Sub(time.Unix(seconds, 0)).Abs(); age > signatureAgeMax {
 		return fmt.Errorf("the signature is off by %s", age)
 	}
+	canonical, err := jcs.Transform(body)
+	if err != nil {
+		return fmt.Errorf("the call has no canonical form: %w", err)
+	}
 	code := hmac.New(sha256.New, []byte(key[len(keyPrefix(key)):]))
-	code.Write(body)
+	code.Write(canonical)
 	code.Write([]byte(values.Get("t")))
 	if !hmac.Equal([]byte(hex.EncodeToString(code.Sum(nil))), []byte(values.Get("s"))) {
 		return errors.New("the signature is not of this call and key")

@@ -40,6 +40,8 @@ type Meter struct {
 	config   Config
 	postgres *postgres
 	redis    *redisMeter
+	// isSettled is false while Postgres may hold back what happened before the first piece of work.
+	isSettled bool
 }
 
 // Open connects to what is to be counted.
@@ -81,6 +83,12 @@ type Reading struct {
 // Begin reads the counters before a piece of work. Postgres gets a checkpoint first, so that each piece begins alike.
 func (m *Meter) Begin(ctx context.Context) (Reading, error) {
 	if m.postgres != nil {
+		if !m.isSettled {
+			if err := pause(ctx, settle); err != nil {
+				return Reading{}, err
+			}
+			m.isSettled = true
+		}
 		if err := m.postgres.checkpoint(ctx); err != nil {
 			return Reading{}, fmt.Errorf("postgres: %w", err)
 		}
