@@ -30,9 +30,10 @@ tools: $(TOOLS) ## build the build tools into bin/, if missing or older than the
 	@:
 
 .PHONY: build
-build: ## build bin/stepwell
-	@go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/stepwell \
-		./services/standalone/cmd/stepwell
+build: ## build bin/stepwell, and the services as programs of their own
+	@mkdir -p bin && go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ \
+		./services/standalone/cmd/stepwell ./services/state/cmd/state ./services/runner/cmd/runner \
+		./services/executor/cmd/executor ./services/event-api/cmd/event-api
 
 .PHONY: test
 test: ## run all tests: unit, archtest, and end to end; the last line is the count
@@ -110,7 +111,7 @@ demo: build ## the dev server, an example app, an event, and its run on a timeli
 
 .PHONY: clean
 clean: ## remove what builds and tests left; the tools stay
-	@rm -rf bin/stepwell bin/verify $(RESULTS)
+	@rm -rf bin/stepwell bin/state bin/runner bin/executor bin/event-api bin/verify $(RESULTS)
 
 # One rule for each tool: `go build` alone would rebuild all that its module lists.
 build-tool = @echo 'building $@'; GOWORK=off go build -C $(<D) -buildvcs=false -o ../../bin/ $(1) && touch $@

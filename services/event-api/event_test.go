@@ -1,6 +1,7 @@
 package eventapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -222,11 +223,32 @@ func TestAPIEventsTakeTheAPIsAuthorization(t *testing.T) {
 	require.JSONEq(t, `{"ids":[],"status":400,"error":"event name is empty"}`, refused.Body.String())
 }
 
-// TestRunnerThatDoesNotAnswer: the publisher is told to try again, and not what goes on inside.
-func TestRunnerThatDoesNotAnswer(t *testing.T) {
+func TestI2_EventsAreTakenWithoutARunner(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]error{
+		"not there": fmt.Errorf("dial 10.0.0.7: %w", stepwell.ErrUnavailable), "does not answer": context.DeadlineExceeded,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.runner.fail = fail
+			taken := r.do(http.MethodPost, "/e/key", `[{"name":"a","id":"mine"},{"name":"b"}]`)
+			require.Equal(t, 200, taken.Code, taken.Body.String())
+			unrouted, err := r.UnroutedEvents(t.Context(), 10)
+			require.NoError(t, err)
+			require.Len(t, unrouted, 2)
+			require.Equal(t, r.runner.requests[0], unrouted)
+			require.Contains(t, taken.Body.String(), unrouted[0].ID.String())
+		})
+	}
+}
+
+// TestNobodyTakesEvents: the publisher is told to try again, and not what goes on inside.
+func TestNobodyTakesEvents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.runner.fail = fmt.Errorf("dial 10.0.0.7: %w", stepwell.ErrUnavailable)
+	r.state.fail = stepwell.ErrUnavailable
 	for _, path := range []string{"/e/key", "/api/v1/events"} {
 		recorder := r.do(http.MethodPost, path, `{"name":"a"}`)
 		require.Equal(t, 503, recorder.Code)

@@ -25,6 +25,7 @@ const Name = "event-api"
 
 // State is what the service needs of the state service.
 type State interface {
+	store.Ingester
 	store.Catalog
 	store.Reader
 }

@@ -194,7 +194,7 @@ func TestErrorsOverGRPC(t *testing.T) {
 			request: one(&eventv1.NewEvent{Name: "a", Data: make([]byte, stepwell.EventBytesMax+1)}),
 			kind:    stepwell.ErrTooLarge, text: `the event "a" has 3145729 bytes, at most 3145728 are allowed`,
 		},
-		"runner is away": {
+		"nobody takes it": {
 			request: one(&eventv1.NewEvent{Name: "a"}), fail: stepwell.ErrUnavailable, kind: stepwell.ErrUnavailable,
 			text: "publish events: unavailable",
 		},
@@ -203,7 +203,7 @@ func TestErrorsOverGRPC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.runner.fail = test.fail
+			r.runner.fail, r.state.fail = test.fail, test.fail
 			_, err := r.dial().Publish(t.Context(), test.request)
 			require.ErrorIs(t, err, test.kind)
 			require.ErrorContains(t, err, test.text)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
 )
 
 // draft is an event as a publisher tells it, over HTTP or gRPC.
@@ -52,10 +54,43 @@ func (s *Service) publish(
 	if len(events) == 0 {
 		return ids, nil
 	}
-	if err := s.deps.Runner.Publish(ctx, events); err != nil {
+	if err := s.store(ctx, events); err != nil {
 		return nil, fmt.Errorf("publish events: %w", err)
 	}
 	return ids, nil
+}
+
+// publishTimeout bounds how long an event waits for a runner before it is stored without one.
+const publishTimeout = 3 * time.Second
+
+// storeTimeout bounds storing it.
+const storeTimeout = 5 * time.Second
+
+// store has the events routed and stored by a runner. If none answers, they are stored as they are: a runner routes them
+// when it is back (I2). The ids are the same, so it does no harm if a runner has stored them and its answer was lost.
+func (s *Service) store(ctx context.Context, events []stepwell.Event) error {
+	asking, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	err := s.deps.Runner.Publish(asking, events)
+	if err == nil || ctx.Err() != nil || !stepwell.Retryable(err) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	request := store.Ingest{Environment: events[0].Environment, Unrouted: true, Now: events[0].ReceivedAt}
+	for _, event := range events {
+		request.Events = append(request.Events, store.IngestEvent{Event: event})
+	}
+	storing, giveUp := context.WithTimeout(ctx, storeTimeout)
+	defer giveUp()
+	results, storeErr := s.deps.State.Ingest(storing, []store.Ingest{request})
+	if storeErr == nil {
+		storeErr = results[0].Err
+	}
+	if storeErr != nil {
+		return errors.Join(err, storeErr)
+	}
+	s.deps.Log.WarnContext(ctx, "events stored to be routed later", slog.Int("events", len(events)),
+		slog.String("reason", err.Error()))
+	return nil
 }
 
 // at says which event of several an error is about.

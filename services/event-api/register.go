@@ -82,6 +82,12 @@ func (s *Service) addFunctions(w http.ResponseWriter, r *http.Request, environme
 	})
 }
 
+// SyncDefault is SyncURL for the environment that the server's own keys open.
+func (s *Service) SyncDefault(ctx context.Context, url string) error {
+	_, err := s.SyncURL(ctx, stepwell.DefaultEnvironment(), url)
+	return err
+}
+
 // SyncURL asks the app at a URL what it serves. Errors: stepwell.ErrUnavailable if nothing answers there,
 // stepwell.ErrInvalid if it is no app, refused, or says what is not valid.
 func (s *Service) SyncURL(ctx context.Context, environment stepwell.EnvironmentID, url string) (Synced, error) {

@@ -112,6 +112,13 @@ func (s *fakeState) SyncApp(ctx context.Context, app stepwell.App, functions []s
 	return s.Store.SyncApp(ctx, app, functions)
 }
 
+func (s *fakeState) Ingest(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error) {
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	return s.Store.Ingest(ctx, requests)
+}
+
 func (s *fakeState) Runs(ctx context.Context, query store.RunQuery) ([]stepwell.Run, error) {
 	if s.fail != nil {
 		return nil, s.fail

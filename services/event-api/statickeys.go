@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/stepwell/stepwell/services/internal/config"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -28,6 +29,31 @@ type digest [sha256.Size]byte
 
 func digestOf(text string) digest { return sha256.Sum256([]byte(text)) }
 
+// KeyConfig is which keys users set.
+type KeyConfig struct {
+	EventKeys   []config.Secret `koanf:"event_keys" doc:"keys with which events are published; several may be in use"`
+	SigningKeys []config.Secret `koanf:"signing_keys" doc:"keys of apps, which may register, report and ask; the first one signs calls to them"`
+}
+
+// KeyOptions are the further names of the settings of KeyConfig.
+func KeyOptions() config.Options {
+	return config.Options{
+		EnvAliases:  map[string]string{"STEPWELL_EVENT_KEY": "event_keys", "STEPWELL_SIGNING_KEY": "signing_keys"},
+		FlagAliases: map[string]string{"event-key": "event_keys", "signing-key": "signing_keys"},
+	}
+}
+
+// Validate returns every problem at once.
+func (c KeyConfig) Validate() error {
+	_, err := c.Keys()
+	return err
+}
+
+// Keys returns the keys.
+func (c KeyConfig) Keys() (*StaticKeys, error) {
+	return NewStaticKeys(config.Reveal(c.EventKeys), config.Reveal(c.SigningKeys))
+}
+
 // StaticKeys are keys that do not change while the server runs. All of them open the default environment. Several of a
 // kind may be in use at a time, so that they can be rotated: add the new one, change the apps, remove the old one.
 type StaticKeys struct {
@@ -43,10 +69,10 @@ var _ Keys = (*StaticKeys)(nil)
 func NewStaticKeys(eventKeys, signingKeys []string) (*StaticKeys, error) {
 	k := keyCheck{keys: &StaticKeys{}, places: map[string]string{}}
 	if len(eventKeys) == 0 {
-		k.wrong("there is no event key, so nobody could publish; %s", makeKey)
+		k.wrong("event_keys is empty, so nobody could publish; %s", makeKey)
 	}
 	if len(signingKeys) == 0 {
-		k.wrong("there is no signing key, so no app could register; %s", makeKey)
+		k.wrong("signing_keys is empty, so no app could register; %s", makeKey)
 	}
 	for i, key := range signingKeys {
 		k.addSigning(fmt.Sprintf("signing key %d", i+1), key)

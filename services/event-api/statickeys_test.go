@@ -110,8 +110,8 @@ func TestKeysThatAreNoneAreRefused(t *testing.T) {
 		problems         []string
 	}{
 		"none": {nil, nil, []string{
-			"there is no event key, so nobody could publish; " + how,
-			"there is no signing key, so no app could register; " + how,
+			"event_keys is empty, so nobody could publish; " + how,
+			"signing_keys is empty, so no app could register; " + how,
 		}},
 		"short": {[]string{firstEvent, "short", ""}, []string{firstSigning[:24], firstSigning}, []string{
 			"signing key 1 is not", "event key 2 has 5 characters, it must have at least 16; " + how,

@@ -43,14 +43,14 @@ type Queue interface {
 // Config is how often the service looks for work that nobody brings.
 type Config struct {
 	// RouteEvery is how long an event waits that was stored while no runner was up.
-	RouteEvery time.Duration
+	RouteEvery time.Duration `koanf:"route_every" doc:"how soon events are routed that were stored while no runner was up"`
 	// FeedEvery is less than stepwell.Horizon, so that a parked item is in the queue before it is due.
-	FeedEvery time.Duration
+	FeedEvery time.Duration `koanf:"feed_every" doc:"how often timers that come near are put into the queue"`
 	// ReconcileEvery and OverdueAfter make up how long an item that is due may be missing from the queue.
-	ReconcileEvery time.Duration
-	OverdueAfter   time.Duration
+	ReconcileEvery time.Duration `koanf:"reconcile_every" doc:"how often items that are missing from the queue are looked for"`
+	OverdueAfter   time.Duration `koanf:"overdue_after" doc:"how long after its time an item is taken for missing"`
 	// RebuildEvery is how soon a lost shard of the queue is noticed.
-	RebuildEvery time.Duration
+	RebuildEvery time.Duration `koanf:"rebuild_every" doc:"how soon a lost shard of the queue is noticed"`
 }
 
 // DefaultConfig returns the defaults.

@@ -24,7 +24,6 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/rpc"
 	"github.com/stepwell/stepwell/services/internal/sdk"
-	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state"
@@ -90,6 +89,7 @@ func New(config Config, deps Deps) (*System, error) {
 		}
 		s.add(internal.name+" over gRPC", rpc.NewServer(listener, deps.Log, internal.register).Run)
 	}
+	s.add(state.Name, services.state.Run)
 	s.add(runner.Name, services.runner.Run)
 	s.add(executor.Name, services.executor.Run)
 	for _, listener := range deps.GRPC {
@@ -101,11 +101,7 @@ func New(config Config, deps Deps) (*System, error) {
 	}
 	if config.Discovery.Scan || len(config.Discovery.URLs) > 0 {
 		s.add("discovery", discovery.New(config.Discovery, discovery.Deps{
-			Sync: func(ctx context.Context, url string) error {
-				_, err := services.events.SyncURL(ctx, stepwell.DefaultEnvironment(), url)
-				return err
-			},
-			Transport: deps.Transport, Dial: deps.Dial, Log: deps.Log,
+			Sync: services.events.SyncDefault, Transport: deps.Transport, Dial: deps.Dial, Log: deps.Log,
 		}).Run)
 	}
 	return s, nil
@@ -133,7 +129,7 @@ func (s *System) compose(network rpc.Network, config Config, deps Deps) (service
 	if err != nil {
 		return made, err
 	}
-	if made.state, err = state.New(state.Deps{Store: deps.Store}); err != nil {
+	if made.state, err = state.New(state.Deps{Store: deps.Store, Log: deps.Log}); err != nil {
 		return made, err
 	}
 	made.runner, err = runner.New(config.Runner, runner.Deps{State: states, Queue: deps.Queue, Log: deps.Log})

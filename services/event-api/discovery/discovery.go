@@ -6,9 +6,12 @@ package discovery
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -19,20 +22,41 @@ import (
 // Config is what users set.
 type Config struct {
 	// URLs are serve endpoints that are asked at every round.
-	URLs []string
+	URLs []string `koanf:"urls" doc:"serve endpoints of apps, which are asked from time to time what they serve"`
 	// Scan looks for apps at the usual local ports and paths, too.
-	Scan bool
+	Scan bool `koanf:"-"`
 	// Interval is the time between rounds.
-	Interval time.Duration
+	Interval time.Duration `koanf:"poll_interval" doc:"how often the apps of apps.urls are asked"`
 }
+
+// DefaultConfig returns the defaults: no app is looked for.
+func DefaultConfig() Config { return Config{Interval: 5 * time.Second} }
+
+// Validate returns every problem at once.
+func (c Config) Validate() error {
+	var problems []error
+	if c.Interval < intervalMin {
+		problems = append(problems, fmt.Errorf("poll_interval is %s, it must be at least %s", c.Interval, intervalMin))
+	}
+	for _, text := range c.URLs {
+		u, err := url.Parse(text)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			problems = append(problems, fmt.Errorf("urls: %q is not a URL such as http://localhost:3000/api/inngest", text))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// intervalMin bounds how often apps are asked.
+const intervalMin = 100 * time.Millisecond
 
 // Deps are what discovery works with.
 type Deps struct {
 	// Sync asks the app at a URL what it serves.
 	Sync func(ctx context.Context, url string) error
-	// Transport carries the requests that look for apps.
+	// Transport carries the requests of a scan.
 	Transport http.RoundTripper
-	// Dial tells whether something listens at an address.
+	// Dial tells a scan whether something listens at an address.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	Log  *slog.Logger
 }

@@ -134,9 +134,9 @@ func TestCheckImports(t *testing.T) {
 			"state imports github.com/jackc/pgx/v5: third-party code",
 		},
 		{
-			"cobra in a program",
-			goPackage{path: "runner/cmd/runner", imports: []string{cobra}},
-			"runner/cmd/runner imports github.com/spf13/cobra: third-party code",
+			"cobra in a service",
+			goPackage{path: "runner", imports: []string{cobra}},
+			"runner imports github.com/spf13/cobra: third-party code",
 		},
 		{"test with a memory driver", goPackage{path: "internal/engine", testImports: ours("state/store/memstore")}, ""},
 		{

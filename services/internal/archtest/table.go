@@ -113,6 +113,11 @@ func infrastructure() []rule {
 		pkg: "internal/process", third: []string{xsync},
 		why: "runs and stops anything that has a Run method",
 	}, {
+		pkg:   "internal/daemon",
+		ours:  []string{"internal/config", "internal/httpserver", "internal/process", "internal/rpc"},
+		third: []string{cobra, grpc},
+		why:   "makes a program of any services",
+	}, {
 		pkg: "internal/apttest",
 		why: "finds and installs programs that tests need, whatever they do",
 	}, {
@@ -232,7 +237,7 @@ func shells() []rule {
 	}, {
 		pkg: "event-api",
 		ours: []string{
-			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/cron", "internal/expr", "internal/sdk",
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/cron", "internal/expr", "internal/sdk", "internal/config",
 			"internal/wire", "internal/rpc", "state/store", "state/stateclient", "runner/runnerclient",
 			"executor/executorclient",
 		},
@@ -250,9 +255,9 @@ func programs() []rule {
 		why: "puts all services into one process",
 	}, {
 		pkg: "standalone/cli", ours: []string{everything}, third: []string{cobra, otel, pflag, xterm},
-		why: "the command line of the one binary; the only package that knows cobra",
+		why: "the command line of the one binary",
 	}, {
-		pkg: "*/cmd/*", ours: []string{everything}, third: []string{grpc, otel},
+		pkg: "*/cmd/*", ours: []string{everything}, third: []string{cobra, grpc, otel},
 		why: "programs wire what others wrote",
 	}}
 }

@@ -27,6 +27,15 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
+// Reveal returns the texts of several secrets.
+func Reveal(secrets []Secret) []string {
+	texts := make([]string, len(secrets))
+	for i, secret := range secrets {
+		texts[i] = secret.Reveal()
+	}
+	return texts
+}
+
 // String returns what may be shown.
 func (s Secret) String() string {
 	if s.Reveal() == "" {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,6 +21,8 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
 const (
@@ -132,6 +135,15 @@ func callUnary(
 		return ctx.Err()
 	}
 	return FromStatus(status.Convert(err))
+}
+
+// Ready asks the service at the other end whether it serves.
+func Ready(ctx context.Context, conn grpc.ClientConnInterface) error {
+	answer, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{})
+	if err == nil && answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		err = fmt.Errorf("%w: it is %s", stepwell.ErrUnavailable, strings.ToLower(answer.GetStatus().String()))
+	}
+	return err
 }
 
 // RegisterReflection lets clients ask which services there are. It is for the public door only.

@@ -26,6 +26,7 @@ func New(conn grpc.ClientConnInterface) *Client {
 // Publish decides what the events start and stores both, all or nothing. The events belong to one environment.
 // Repeating it with the same ids is harmless. Errors: stepwell.ErrTooLarge, stepwell.ErrUnavailable.
 func (c *Client) Publish(ctx context.Context, events []stepwell.Event) error {
-	_, err := c.runner.Publish(ctx, &runnerv1.PublishRequest{Events: wire.Each(events, wire.Event)})
+	// It does not wait for a runner: events are stored without one if none is there.
+	_, err := c.runner.Publish(ctx, &runnerv1.PublishRequest{Events: wire.Each(events, wire.Event)}, grpc.WaitForReady(false))
 	return err
 }

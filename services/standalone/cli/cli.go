@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stepwell/stepwell/services/internal/daemon"
 )
 
 // serverDefault is where a dev server listens by default.
@@ -17,19 +19,22 @@ const serverDefault = "http://localhost:8288"
 // options are what every command knows.
 type options struct {
 	server string
-	asJSON bool
+	// signingKey opens the API of a server that is not a dev server.
+	signingKey string
+	asJSON     bool
 }
 
-// New returns the root command. version is what `stepwell version` prints; getenv reads the environment.
-func New(version string, getenv func(string) string) *cobra.Command {
+// New returns the root command. version is what `stepwell version` prints; environ is the environment, as os.Environ returns it.
+func New(version string, environ []string) *cobra.Command {
 	o := &options{server: serverDefault}
-	if server := getenv("STEPWELL_SERVER"); server != "" {
+	if server := daemon.Lookup(environ, "STEPWELL_SERVER"); server != "" {
 		o.server = server
 	}
 	root := &cobra.Command{
 		Use:   "stepwell",
-		Short: "Durable functions: run the dev server, publish events, look at runs",
+		Short: "Durable functions: run a server, publish events, look at runs",
 		Example: `  stepwell dev --urls http://localhost:3000/api/inngest
+  stepwell start --config stepwell.yaml
   stepwell send shop/order.placed --data '{"order":"o-1"}'
   stepwell runs show`,
 		SilenceUsage:  true,
@@ -37,8 +42,10 @@ func New(version string, getenv func(string) string) *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&o.server, "server", o.server,
 		"where the server listens (environment: STEPWELL_SERVER)")
+	// It has no flag: what stands on a command line is seen by everybody on the machine.
+	o.signingKey = daemon.Lookup(environ, "STEPWELL_SIGNING_KEY")
 	root.AddCommand(
-		newDev(version), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
+		newDev(version), newStart(version, environ), newConfig(version, environ), newMigrate(version, environ), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
 	)
 	return root
 }

@@ -77,7 +77,11 @@ func stepwell(t *testing.T, args ...string) (string, error) {
 func stepwellIn(t *testing.T, environment map[string]string, args ...string) (string, error) {
 	t.Helper()
 	var out strings.Builder
-	root := cli.New("v1.2.3", func(name string) string { return environment[name] })
+	var environ []string
+	for name, value := range environment {
+		environ = append(environ, name+"="+value)
+	}
+	root := cli.New("v1.2.3", environ)
 	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(io.Discard)

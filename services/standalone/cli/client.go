@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stepwell/stepwell/services/internal/sdk"
 )
 
 // The bounds of one request to the server.
@@ -23,11 +25,17 @@ const (
 // client talks to a server's API.
 type client struct {
 	server string
-	http   http.Client
+	// authorization is the header that opens the API; empty for a dev server.
+	authorization string
+	http          http.Client
 }
 
 func (o *options) client() *client {
-	return &client{server: strings.TrimRight(o.server, "/"), http: http.Client{Timeout: requestTimeout}}
+	c := &client{server: strings.TrimRight(o.server, "/"), http: http.Client{Timeout: requestTimeout}}
+	if key, err := sdk.HashSigningKey(o.signingKey); err == nil {
+		c.authorization = "Bearer " + key
+	}
+	return c
 }
 
 // get reads data into out.
@@ -62,6 +70,9 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, out a
 		return fmt.Errorf("%q is not a server's URL: %w", c.server, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if c.authorization != "" {
+		request.Header.Set("Authorization", c.authorization)
+	}
 	response, err := c.http.Do(request)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("no server at %s. Start one with `stepwell dev`, or say where it is with --server", c.server)

@@ -135,7 +135,7 @@ func startDev(t *testing.T, flags ...string) (port string, out *output) {
 	t.Helper()
 	for range 20 { // somebody else may be faster at the port
 		port, out = free(t), &output{wrote: make(chan struct{}, 1)}
-		root := cli.New("v1.2.3", func(string) string { return "" })
+		root := cli.New("v1.2.3", nil)
 		root.SetArgs(append([]string{"dev", "--port", port, "--grpc-port", "0", "--no-discovery"}, flags...))
 		root.SetOut(out)
 		ctx, cancel := context.WithCancel(t.Context())

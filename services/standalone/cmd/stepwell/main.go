@@ -13,7 +13,7 @@ import (
 var version = "development"
 
 func main() {
-	if err := cli.New(version, os.Getenv).ExecuteContext(context.Background()); err != nil {
+	if err := cli.New(version, os.Environ()).ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "stepwell:", err)
 		os.Exit(1)
 	}

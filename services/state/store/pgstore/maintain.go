@@ -45,6 +45,9 @@ func families() map[string][]string {
 // Maintain implements store.Maintainer: it makes the partitions of the coming days, drops those beyond retention, and
 // forgets start keys that are out of their window. It does nothing while another process maintains.
 func (s *Store) Maintain(ctx context.Context, now time.Time) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
 	var problems []error
 	for day := now.Add(-oneDay); !day.After(now.Add(partitionsAhead * oneDay)); day = day.Add(oneDay) {
 		for _, tables := range families() {

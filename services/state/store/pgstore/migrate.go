@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,18 @@ func Migrate(ctx context.Context, url string) ([]Migration, error) {
 	return migrate(ctx, url, func(ctx context.Context, p *goose.Provider) ([]*goose.MigrationResult, error) {
 		return p.Up(ctx)
 	})
+}
+
+// Upgrade is Migrate for a command: it tells what was done.
+func Upgrade(ctx context.Context, url string, out io.Writer) error {
+	made, err := Migrate(ctx, url)
+	for _, migration := range made {
+		fmt.Fprintf(out, "migrated to version %d by %s\n", migration.Version, migration.File)
+	}
+	if err == nil && len(made) == 0 {
+		fmt.Fprintln(out, "the schema is up to date")
+	}
+	return err
 }
 
 // MigrateDown takes the schema back to a version: what later versions added is lost.

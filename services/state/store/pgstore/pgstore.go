@@ -20,24 +20,24 @@ import (
 // Config is what users set.
 type Config struct {
 	// URL is where Postgres is: postgres://user:password@host:5432/database?sslmode=require.
-	URL string
+	URL string `koanf:"-"`
 	// ConnectionsMax bounds the connections for commits and loads.
-	ConnectionsMax int
+	ConnectionsMax int `koanf:"connections_max" doc:"connections for commits and loads"`
 	// ReadConnectionsMax bounds the connections for reads by people and APIs.
-	ReadConnectionsMax int
+	ReadConnectionsMax int `koanf:"read_connections_max" doc:"connections for reads by people and APIs"`
 	// ReadURL is where reads by people and APIs go, if not to URL: a replica may be behind, so they may see less than
 	// was reported as done.
-	ReadURL string
+	ReadURL string `koanf:"-"`
 	// StatementTimeout bounds a transaction for commits and loads, ReadTimeout one for reads.
-	StatementTimeout time.Duration
-	ReadTimeout      time.Duration
+	StatementTimeout time.Duration `koanf:"statement_timeout" doc:"bounds a transaction for commits and loads"`
+	ReadTimeout      time.Duration `koanf:"read_timeout" doc:"bounds a read by people and APIs"`
 	// PreparedStatements keeps statements prepared on each connection, which saves Postgres work. Off for poolers in
 	// transaction mode that do not support it (PgBouncer before 1.21).
-	PreparedStatements bool
+	PreparedStatements bool `koanf:"prepared_statements" doc:"keep statements prepared; off behind a pooler in transaction mode that does not support it, such as PgBouncer before 1.21"`
 	// RetainRuns and RetainEvents are how long ended runs and events are kept, in whole days; 0 keeps them for ever. What
 	// a live run needs is kept in any case.
-	RetainRuns   time.Duration
-	RetainEvents time.Duration
+	RetainRuns   time.Duration `koanf:"retain_runs" doc:"how long ended runs are kept, in whole days; 0 for ever"`
+	RetainEvents time.Duration `koanf:"retain_events" doc:"how long events are kept, in whole days; 0 for ever"`
 }
 
 // DefaultConfig returns the defaults.
@@ -47,6 +47,43 @@ func DefaultConfig() Config {
 		PreparedStatements: true, RetainRuns: 30 * oneDay, RetainEvents: 30 * oneDay,
 	}
 }
+
+// CheckURLs tells what is wrong with the URLs, without showing them.
+func (c Config) CheckURLs() error {
+	var problems []error
+	if c.URL == "" {
+		problems = append(problems, errors.New("database_url is empty: it is like postgres://user:password@host:5432/database"))
+	}
+	if _, err := pgxpool.ParseConfig(c.URL); err != nil {
+		problems = append(problems, errURL) // the parser's own text would show the password
+	}
+	if _, err := pgxpool.ParseConfig(c.ReadURL); err != nil {
+		problems = append(problems, errReadURL)
+	}
+	return errors.Join(problems...)
+}
+
+// Validate returns every problem at once, but those of the URLs.
+func (c Config) Validate() error {
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.ConnectionsMax > 0 && c.ConnectionsMax <= connectionsMax,
+		"connections_max is %d, it must be between 1 and %d", c.ConnectionsMax, connectionsMax)
+	check(c.ReadConnectionsMax > 0 && c.ReadConnectionsMax <= connectionsMax,
+		"read_connections_max is %d, it must be between 1 and %d", c.ReadConnectionsMax, connectionsMax)
+	check(c.StatementTimeout >= time.Second, "statement_timeout is %s, it must be at least 1s", c.StatementTimeout)
+	check(c.ReadTimeout >= time.Second, "read_timeout is %s, it must be at least 1s", c.ReadTimeout)
+	check(c.RetainRuns >= 0 && c.RetainRuns%oneDay == 0, "retain_runs is %s, it must be whole days", c.RetainRuns)
+	check(c.RetainEvents >= 0 && c.RetainEvents%oneDay == 0, "retain_events is %s, it must be whole days", c.RetainEvents)
+	return errors.Join(problems...)
+}
+
+// connectionsMax bounds the connections that may be configured.
+const connectionsMax = 1000
 
 // Store is a store.Store in Postgres.
 type Store struct {
@@ -61,6 +98,9 @@ var _ store.Store = (*Store)(nil)
 
 // Open makes the store, whether Postgres answers yet or not: Ready tells. The caller closes it.
 func Open(ctx context.Context, config Config, log *slog.Logger) (*Store, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("store in Postgres: %w", err)
+	}
 	s := &Store{config: config, log: log}
 	var err error
 	if s.writes, err = connect(ctx, config, config.URL, config.ConnectionsMax); err != nil {
@@ -85,6 +125,9 @@ func (s *Store) Close() {
 
 // errURL is why a database URL is refused.
 var errURL = errors.New("database_url cannot be read: write it as postgres://user:password@host:5432/database")
+
+// errReadURL is the same of a URL for reads.
+var errReadURL = errors.New("database_read_url cannot be read: write it as database_url, for a replica")
 
 // connectTimeout bounds one attempt to connect.
 const connectTimeout = 5 * time.Second

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/httpserver"
+	"github.com/stepwell/stepwell/services/internal/process"
+)
+
+// Process is a program that is being composed.
+type Process struct {
+	// Log is the program's log.
+	Log *slog.Logger
+
+	probes  *Probes
+	parts   []process.Part
+	closers []func(ctx context.Context) error
+}
+
+// Probes answer whether the program is alive and ready.
+func (p *Process) Probes() *Probes { return p.probes }
+
+// Add adds a part that runs until its context ends. Parts are stopped in reverse order.
+func (p *Process) Add(name string, run func(ctx context.Context) error) {
+	p.parts = append(p.parts, process.Part{Name: name, Run: run})
+}
+
+// NeedsReady makes the program's readiness depend on something. ready returns what is wrong, with what to do.
+func (p *Process) NeedsReady(name string, ready func(ctx context.Context) error) {
+	p.probes.add(name, ready)
+}
+
+// OnExit has something closed when all parts have ended; what was opened last is closed first.
+func (p *Process) OnExit(closer func(ctx context.Context) error) {
+	p.closers = append(p.closers, closer)
+}
+
+// closeTimeout bounds closing.
+const closeTimeout = 5 * time.Second
+
+func (p *Process) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	var problems []error
+	for _, closer := range slices.Backward(p.closers) {
+		problems = append(problems, closer(ctx))
+	}
+	return errors.Join(problems...)
+}
+
+// run composes the program and runs it until a signal says to stop. A second signal ends it at once.
+func (p Program) run(ctx context.Context, out io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	made := &Process{Log: p.Common.logger(out)}
+	made.probes = newProbes(made.Log)
+	err := p.Compose(ctx, made)
+	if err == nil {
+		err = p.addProbeListener(ctx, made)
+	}
+	if err != nil {
+		return errors.Join(err, made.close(ctx))
+	}
+	made.Add("readiness", made.probes.watch)
+
+	working, finish := context.WithCancel(context.WithoutCancel(ctx))
+	defer finish()
+	context.AfterFunc(ctx, func() {
+		stop() // the next signal is nobody's but the system's
+		made.Log.InfoContext(working, "stopping", slog.Duration("drain_delay", p.Common.DrainDelay))
+		made.probes.drain()
+		time.AfterFunc(p.Common.DrainDelay, finish)
+	})
+	made.Log.InfoContext(ctx, "starting", slog.String("program", strings.Fields(p.Use)[0]),
+		slog.String("version", p.Version))
+	err = process.Run(working, made.Log, made.parts...)
+	err = errors.Join(err, made.close(ctx))
+	if err == nil {
+		made.Log.InfoContext(working, "stopped")
+	}
+	return err
+}
+
+// addProbeListener serves the probes at an address of their own, if there is one.
+func (p Program) addProbeListener(ctx context.Context, made *Process) error {
+	if p.Common.ProbeAddress == "" {
+		return nil
+	}
+	listener, err := made.Listen(ctx, "probe_address", p.Common.ProbeAddress)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /health", made.probes.Routes()["GET /livez"])
+	made.Add("probes over HTTP", httpserver.New(listener, made.probes.With(mux)).Run)
+	return nil
+}
