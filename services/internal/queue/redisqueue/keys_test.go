@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,8 +97,10 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 		},
 		"ack": func(t *rapid.T) {
+			settled := m.letGo(m.someLease(t))
+			next := slices.DeleteFunc(m.someItems(t), func(i stepwell.Item) bool { return i.ID == settled.Item.ID })
 			acked, err := m.q.Ack(m.ctx, queue.AckRequest{
-				Now: m.now, Lease: m.letGo(m.someLease(t)), Next: m.someItems(t), Hold: rapid.Bool().Draw(t, "hold"),
+				Now: m.now, Lease: settled, Next: next, Hold: rapid.Bool().Draw(t, "hold"),
 				HoldUntil: m.now.Add(30 * time.Second),
 			})
 			require.NoError(t, err)
