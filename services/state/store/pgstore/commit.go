@@ -146,7 +146,7 @@ func (h *heads) explainMissing(ctx context.Context, conn sender) error {
 	}
 	var known []pgsql.KnownRunsRow
 	p := &pipeline{}
-	collect(p, &known, pgsql.KnownRuns, missing)
+	collectKeyed(p, &known, pgsql.KnownRuns, missing)
 	if err := p.send(ctx, conn); err != nil {
 		return fmt.Errorf("look for runs: %w", err)
 	}

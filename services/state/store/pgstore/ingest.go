@@ -162,7 +162,8 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 	collect(p, &revisions, pgsql.CatalogRevisions, environments)
 	collectValues(p, &inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
 		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed)
-	collectValues(p, &rerouted, pgsql.RouteEvents, routed)
+	first, last := span(routed)
+	collectValues(p, &rerouted, pgsql.RouteEvents, routed, first, last)
 	if err := p.send(ctx, conn); err != nil {
 		return nil, fmt.Errorf("store events: %w", err)
 	}
@@ -249,7 +250,7 @@ func (in *ingestion) claimKeys(
 	}
 	// A statement of its own sees what others committed while the one before waited for them.
 	collect(p, &keys, pgsql.StartKeys, functions, hashes)
-	collect(p, &runs, pgsql.KnownRuns, known)
+	collectKeyed(p, &runs, pgsql.KnownRuns, known)
 	if err := p.send(ctx, conn); err != nil {
 		return fmt.Errorf("claim start keys: %w", err)
 	}

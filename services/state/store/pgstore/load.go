@@ -1,14 +1,11 @@
 package pgstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -29,10 +26,10 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 	}
 	p := &pipeline{}
 	// Heads first: a step that is recorded meanwhile is then there although its item still seems open, never the reverse.
-	collect(p, &runs, pgsql.Runs, runIDs)
+	collectKeyed(p, &runs, pgsql.Runs, runIDs)
 	served.collect(p, runIDs)
 	collectEvents(p, &events, runIDs)
-	collect(p, &steps, pgsql.RecordedStepsOfRuns, runIDs)
+	collectKeyed(p, &steps, pgsql.RecordedStepsOfRuns, runIDs)
 	if err := p.send(ctx, s.writes); err != nil {
 		return nil, fmt.Errorf("load runs: %w", classify(err))
 	}
@@ -57,25 +54,10 @@ func (s *Store) LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]store.Loa
 
 // collectEvents queues reading the events of runs, as far as they are of the time of the runs: nearly all are.
 func collectEvents(p *pipeline, events *[]pgsql.EventsRow, runIDs []pgtype.UUID) {
-	if len(runIDs) == 0 {
-		return
-	}
-	earliest := slices.MinFunc(runIDs, compareIDs)
-	latest := slices.MaxFunc(runIDs, compareIDs)
-	first, _ := millisecond(earliest.Bytes)
-	_, last := millisecond(latest.Bytes)
-	collect(p, events, pgsql.EventsOfRuns, runIDs, first, last)
-}
-
-func compareIDs(a, b pgtype.UUID) int { return bytes.Compare(a.Bytes[:], b.Bytes[:]) }
-
-// millisecond is the range of ids that are of the same instant.
-func millisecond(id ulid.ULID) (first, last pgtype.UUID) {
-	from, to := id, id
-	for i := 6; i < len(id); i++ {
-		from[i], to[i] = 0, 0xff
-	}
-	return pgULID(from), pgULID(to)
+	first, last := span(runIDs)
+	firstEvent, _ := millisecond(first.Bytes)
+	_, lastEvent := millisecond(last.Bytes)
+	collect(p, events, pgsql.EventsOfRuns, firstEvent, lastEvent, runIDs, first, last)
 }
 
 // missingEvents reads the runs' events that are of another time: of a batch, or found again by their key.
@@ -97,7 +79,8 @@ func missingEvents(
 	if len(missing) == 0 {
 		return events, nil
 	}
-	more, err := pgsql.New(from).Events(ctx, missing)
+	first, last := span(missing)
+	more, err := pgsql.New(from).Events(ctx, missing, first, last)
 	if err != nil {
 		return nil, fmt.Errorf("read events of runs: %w", classify(err))
 	}
@@ -111,8 +94,8 @@ type catalogRows struct {
 }
 
 func (c *catalogRows) collect(p *pipeline, runIDs []pgtype.UUID) {
-	collect(p, &c.functions, pgsql.FunctionsOfRuns, runIDs)
-	collect(p, &c.apps, pgsql.AppsOfRuns, runIDs)
+	collectKeyed(p, &c.functions, pgsql.FunctionsOfRuns, runIDs)
+	collectKeyed(p, &c.apps, pgsql.AppsOfRuns, runIDs)
 }
 
 func assemble(

@@ -62,15 +62,15 @@ func (p plan) name() string {
 	return ""
 }
 
-// rowsPerTable is how much there is of everything, spread over three days.
-const rowsPerTable = 60_000
+// rowsPerTable is how much there is of everything, spread over two days.
+const rowsPerTable = 40_000
 
-// fill makes live runs of three days, each with an event, a step, an attempt and a wait; some events are unrouted.
+// fill makes live runs of two days, each with an event, a step, an attempt and a wait; some events are unrouted.
 const fill = `
 CREATE TEMPORARY TABLE seeds AS SELECT n,
-	(lpad(to_hex(extract(epoch FROM $1::timestamptz)::bigint * 1000 - 259200000 + n * (259200000 / $2::bigint)), 12, '0') ||
+	(lpad(to_hex(extract(epoch FROM $1::timestamptz)::bigint * 1000 - 172800000 + n * (172800000 / $2::bigint)), 12, '0') ||
 		lpad(to_hex(n), 20, '0'))::uuid AS id,
-	$1::timestamptz - interval '3 days' + n * interval '3 days' / $2 AS at
+	$1::timestamptz - interval '2 days' + n * interval '2 days' / $2 AS at
 FROM generate_series(1, $2::bigint) AS n`
 
 func fillTables() []string {
@@ -96,11 +96,11 @@ func fillTables() []string {
 	}
 }
 
-// overhear returns a store on a full database, and what it has executed so far.
-func overhear(t *testing.T) (*pgstore.Store, func() []plan) {
+// full returns a database with much of everything, by its URL, whose connections say how they execute statements.
+func full(t *testing.T) string {
 	t.Helper()
 	migrated, url := fresh(t)
-	require.NoError(t, migrated.Maintain(t.Context(), at().Add(-2*24*time.Hour)))
+	require.NoError(t, migrated.Maintain(t.Context(), at().Add(-24*time.Hour)))
 	run(t, url, append(append([]string{fill}, fillTables()...), "ANALYZE"), at(), rowsPerTable)
 	for _, setting := range []string{
 		"session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0", "auto_explain.log_analyze = on",
@@ -108,6 +108,12 @@ func overhear(t *testing.T) (*pgstore.Store, func() []plan) {
 	} {
 		exec(t, url, "ALTER DATABASE "+databaseOf(t, url)+" SET "+setting)
 	}
+	return url
+}
+
+// overhear returns a store, and how its statements were executed so far.
+func overhear(t *testing.T, url string) (*pgstore.Store, func() []plan) {
+	t.Helper()
 	config := pgstore.DefaultConfig()
 	config.URL = url
 	var plans []plan
@@ -143,15 +149,32 @@ func run(t *testing.T, url string, statements []string, args ...any) {
 }
 
 // TestStatementsInALoopUseIndexes executes everything that the services do all the time, on tables that are full, and
-// often enough that Postgres plans for any arguments, and looks at how Postgres did it.
+// looks at how Postgres did it: often enough that Postgres keeps plans if it wants to, and then with nothing but plans
+// for any arguments.
 func TestStatementsInALoopUseIndexes(t *testing.T) {
 	t.Parallel()
-	s, plans := overhear(t)
+	url := full(t)
+	s, plans := overhear(t, url)
 	for round := range 8 {
 		exercise(t, s, round)
 	}
-	seen, problems := map[string]bool{}, map[string]string{}
+	heard := plans()
+	exec(t, url, "ALTER DATABASE "+databaseOf(t, url)+" SET plan_cache_mode = 'force_generic_plan'")
+	s, plans = overhear(t, url)
+	exercise(t, s, 8)
 	for _, p := range plans() {
+		// Not knowing the limit, Postgres expects to list a tenth of the table, so it never keeps such a plan by itself.
+		if !strings.HasPrefix(p.name(), "List") {
+			heard = append(heard, p)
+		}
+	}
+	requireGood(t, heard)
+}
+
+func requireGood(t *testing.T, plans []plan) {
+	t.Helper()
+	seen, problems := map[string]bool{}, map[string]string{}
+	for _, p := range plans {
 		seen[p.name()] = true
 		for _, problem := range p.problems() {
 			problems[problem] = p.Text
@@ -259,7 +282,7 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	require.Equal(t, older, loaded[0].State.Events[0].ID)
 	backlog(t, s)
 	read(t, s, environment, function.ID, requests[1].Events[0].Event.ID, runs[0])
-	require.NoError(t, s.Maintain(ctx, at().Add(-2*24*time.Hour)))
+	require.NoError(t, s.Maintain(ctx, at().Add(-24*time.Hour)))
 }
 
 // ingests are one unrouted event, and some that start a run each, all but the first of these with a key.
@@ -285,8 +308,8 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 // seeded is one of the runs that fill the tables.
 func seeded(t *testing.T, n int) stepwell.RunID {
 	t.Helper()
-	const spacing = 3 * 24 * time.Hour / rowsPerTable
-	id, err := ulid.New(ulid.Timestamp(at().Add(-3*24*time.Hour+time.Duration(n+1)*spacing.Truncate(time.Millisecond))), nil)
+	const spacing = 2 * 24 * time.Hour / rowsPerTable
+	id, err := ulid.New(ulid.Timestamp(at().Add(-2*24*time.Hour+time.Duration(n+1)*spacing.Truncate(time.Millisecond))), nil)
 	require.NoError(t, err)
 	id[14], id[15] = byte((n+1)>>8), byte(n+1)
 	return stepwell.RunID{ULID: id}

@@ -21,7 +21,8 @@ func (s *Store) Run(
 ) (stepwell.Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.ReadTimeout)
 	defer cancel()
-	rows, err := pgsql.New(s.reads).Runs(ctx, []pgtype.UUID{pgULID(id.ULID)})
+	run := pgULID(id.ULID)
+	rows, err := pgsql.New(s.reads).Runs(ctx, []pgtype.UUID{run}, run, run)
 	if err != nil {
 		return stepwell.Run{}, fmt.Errorf("read run: %w", classify(err))
 	}
@@ -44,7 +45,7 @@ func (s *Store) RunHistory(
 	var steps []pgsql.StepsOfRunRow
 	var attempts []pgsql.Attempt
 	p := &pipeline{}
-	collect(p, &runs, pgsql.Runs, []pgtype.UUID{run})
+	collectKeyed(p, &runs, pgsql.Runs, []pgtype.UUID{run})
 	served.collect(p, []pgtype.UUID{run})
 	collectEvents(p, &events, []pgtype.UUID{run})
 	collect(p, &steps, pgsql.StepsOfRun, run)
@@ -134,7 +135,8 @@ func (s *Store) runsOfEvent(ctx context.Context, query store.RunQuery) ([]pgsql.
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.Runs(ctx, ids)
+	first, end = span(ids)
+	rows, err := q.Runs(ctx, ids, first, end)
 	if err != nil {
 		return nil, err
 	}

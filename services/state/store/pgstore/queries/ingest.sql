@@ -9,7 +9,9 @@ RETURNING id;
 
 -- name: RouteEvents :many
 -- Returns the ids of those that were stored unrouted, and are routed now.
-UPDATE events SET routed = true WHERE id = ANY(@ids::uuid[]) AND NOT routed RETURNING id;
+UPDATE events SET routed = true
+WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid AND NOT routed
+RETURNING id;
 
 -- name: PutStartKeys :many
 -- Returns the keys that lead to their new run: those that were free, or older than the window.
@@ -31,7 +33,8 @@ DELETE FROM start_keys WHERE (function_id, key_hash) IN (
 );
 
 -- name: KnownRuns :many
-SELECT id, environment_id, status FROM runs WHERE id = ANY(@ids::uuid[]);
+SELECT id, environment_id, status FROM runs
+WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid;
 
 -- name: InsertRuns :exec
 -- A run's event ids come as the text of an array.

@@ -6,7 +6,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
-WHERE r.id = ANY(@ids::uuid[]);
+WHERE r.id = ANY(@ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid;
 
 -- name: ListRuns :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
@@ -41,28 +41,36 @@ SELECT e.run_id FROM event_runs AS e WHERE e.event_id = @event_id::uuid;
 
 -- name: FunctionsOfRuns :many
 SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
-FROM functions WHERE id IN (SELECT r.function_id FROM runs AS r WHERE r.id = ANY(@run_ids::uuid[]));
+FROM functions WHERE id IN (
+    SELECT r.function_id FROM runs AS r
+    WHERE r.id = ANY(@run_ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid
+);
 
 -- name: AppsOfRuns :many
 SELECT id, environment_id, name, url, sdk, framework, version, checksum, synced_at
 FROM apps WHERE id IN (
-    SELECT f.app_id FROM functions AS f JOIN runs AS r ON r.function_id = f.id WHERE r.id = ANY(@run_ids::uuid[])
+    SELECT f.app_id FROM functions AS f JOIN runs AS r ON r.function_id = f.id
+    WHERE r.id = ANY(@run_ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid
 );
 
 -- name: EventsOfRuns :many
--- Those between two ids: Postgres looks into those days only, but into all for ids that it finds itself.
+-- Those between two ids: Postgres would look into all days for ids that it finds itself.
 SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
 FROM events AS e
-WHERE e.id = ANY(ARRAY(SELECT unnest(r.event_ids) FROM runs AS r WHERE r.id = ANY(@run_ids::uuid[])))
-    AND e.id BETWEEN @first::uuid AND @last::uuid;
+WHERE e.id BETWEEN @first_event::uuid AND @last_event::uuid AND e.id = ANY(ARRAY(
+    SELECT unnest(r.event_ids) FROM runs AS r
+    WHERE r.id = ANY(@run_ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid
+));
 
 -- name: Events :many
 SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
-FROM events WHERE id = ANY(@ids::uuid[]);
+FROM events WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid;
 
 -- name: RecordedStepsOfRuns :many
 SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order
-FROM steps WHERE run_id = ANY(@run_ids::uuid[]) AND status <> 0 ORDER BY run_id, recorded_order;
+FROM steps
+WHERE run_id = ANY(@run_ids::uuid[]) AND run_id BETWEEN @first::uuid AND @last::uuid AND status <> 0
+ORDER BY run_id, recorded_order;
 
 -- name: StepsOfRun :many
 SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order

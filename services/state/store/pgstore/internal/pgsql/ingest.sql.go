@@ -135,7 +135,8 @@ func (q *Queries) InsertRuns(ctx context.Context, arg InsertRunsParams) error {
 }
 
 const KnownRuns = `-- name: KnownRuns :many
-SELECT id, environment_id, status FROM runs WHERE id = ANY($1::uuid[])
+SELECT id, environment_id, status FROM runs
+WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
 `
 
 type KnownRunsRow struct {
@@ -144,8 +145,8 @@ type KnownRunsRow struct {
 	Status        int16
 }
 
-func (q *Queries) KnownRuns(ctx context.Context, ids []pgtype.UUID) ([]KnownRunsRow, error) {
-	rows, err := q.db.Query(ctx, KnownRuns, ids)
+func (q *Queries) KnownRuns(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]KnownRunsRow, error) {
+	rows, err := q.db.Query(ctx, KnownRuns, ids, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -213,12 +214,14 @@ func (q *Queries) PutStartKeys(ctx context.Context, arg PutStartKeysParams) ([]P
 }
 
 const RouteEvents = `-- name: RouteEvents :many
-UPDATE events SET routed = true WHERE id = ANY($1::uuid[]) AND NOT routed RETURNING id
+UPDATE events SET routed = true
+WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND NOT routed
+RETURNING id
 `
 
 // Returns the ids of those that were stored unrouted, and are routed now.
-func (q *Queries) RouteEvents(ctx context.Context, ids []pgtype.UUID) ([]pgtype.UUID, error) {
-	rows, err := q.db.Query(ctx, RouteEvents, ids)
+func (q *Queries) RouteEvents(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]pgtype.UUID, error) {
+	rows, err := q.db.Query(ctx, RouteEvents, ids, first, last)
 	if err != nil {
 		return nil, err
 	}

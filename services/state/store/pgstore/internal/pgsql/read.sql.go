@@ -14,12 +14,13 @@ import (
 const AppsOfRuns = `-- name: AppsOfRuns :many
 SELECT id, environment_id, name, url, sdk, framework, version, checksum, synced_at
 FROM apps WHERE id IN (
-    SELECT f.app_id FROM functions AS f JOIN runs AS r ON r.function_id = f.id WHERE r.id = ANY($1::uuid[])
+    SELECT f.app_id FROM functions AS f JOIN runs AS r ON r.function_id = f.id
+    WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
 )
 `
 
-func (q *Queries) AppsOfRuns(ctx context.Context, runIds []pgtype.UUID) ([]App, error) {
-	rows, err := q.db.Query(ctx, AppsOfRuns, runIds)
+func (q *Queries) AppsOfRuns(ctx context.Context, runIds []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]App, error) {
+	rows, err := q.db.Query(ctx, AppsOfRuns, runIds, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (q *Queries) AttemptsOfRun(ctx context.Context, runID pgtype.UUID) ([]Attem
 
 const Events = `-- name: Events :many
 SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
-FROM events WHERE id = ANY($1::uuid[])
+FROM events WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
 `
 
 type EventsRow struct {
@@ -103,8 +104,8 @@ type EventsRow struct {
 	ReceivedAt    pgtype.Timestamptz
 }
 
-func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID) ([]EventsRow, error) {
-	rows, err := q.db.Query(ctx, Events, ids)
+func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]EventsRow, error) {
+	rows, err := q.db.Query(ctx, Events, ids, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -137,9 +138,19 @@ func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID) ([]EventsRow, e
 const EventsOfRuns = `-- name: EventsOfRuns :many
 SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
 FROM events AS e
-WHERE e.id = ANY(ARRAY(SELECT unnest(r.event_ids) FROM runs AS r WHERE r.id = ANY($1::uuid[])))
-    AND e.id BETWEEN $2::uuid AND $3::uuid
+WHERE e.id BETWEEN $1::uuid AND $2::uuid AND e.id = ANY(ARRAY(
+    SELECT unnest(r.event_ids) FROM runs AS r
+    WHERE r.id = ANY($3::uuid[]) AND r.id BETWEEN $4::uuid AND $5::uuid
+))
 `
+
+type EventsOfRunsParams struct {
+	FirstEvent pgtype.UUID
+	LastEvent  pgtype.UUID
+	RunIds     []pgtype.UUID
+	First      pgtype.UUID
+	Last       pgtype.UUID
+}
 
 type EventsOfRunsRow struct {
 	ID            pgtype.UUID
@@ -154,9 +165,15 @@ type EventsOfRunsRow struct {
 	ReceivedAt    pgtype.Timestamptz
 }
 
-// Those between two ids: Postgres looks into those days only, but into all for ids that it finds itself.
-func (q *Queries) EventsOfRuns(ctx context.Context, runIds []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]EventsOfRunsRow, error) {
-	rows, err := q.db.Query(ctx, EventsOfRuns, runIds, first, last)
+// Those between two ids: Postgres would look into all days for ids that it finds itself.
+func (q *Queries) EventsOfRuns(ctx context.Context, arg EventsOfRunsParams) ([]EventsOfRunsRow, error) {
+	rows, err := q.db.Query(ctx, EventsOfRuns,
+		arg.FirstEvent,
+		arg.LastEvent,
+		arg.RunIds,
+		arg.First,
+		arg.Last,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -188,11 +205,14 @@ func (q *Queries) EventsOfRuns(ctx context.Context, runIds []pgtype.UUID, first 
 
 const FunctionsOfRuns = `-- name: FunctionsOfRuns :many
 SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
-FROM functions WHERE id IN (SELECT r.function_id FROM runs AS r WHERE r.id = ANY($1::uuid[]))
+FROM functions WHERE id IN (
+    SELECT r.function_id FROM runs AS r
+    WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
+)
 `
 
-func (q *Queries) FunctionsOfRuns(ctx context.Context, runIds []pgtype.UUID) ([]Function, error) {
-	rows, err := q.db.Query(ctx, FunctionsOfRuns, runIds)
+func (q *Queries) FunctionsOfRuns(ctx context.Context, runIds []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]Function, error) {
+	rows, err := q.db.Query(ctx, FunctionsOfRuns, runIds, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -554,7 +574,9 @@ func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunction
 
 const RecordedStepsOfRuns = `-- name: RecordedStepsOfRuns :many
 SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order
-FROM steps WHERE run_id = ANY($1::uuid[]) AND status <> 0 ORDER BY run_id, recorded_order
+FROM steps
+WHERE run_id = ANY($1::uuid[]) AND run_id BETWEEN $2::uuid AND $3::uuid AND status <> 0
+ORDER BY run_id, recorded_order
 `
 
 type RecordedStepsOfRunsRow struct {
@@ -572,8 +594,8 @@ type RecordedStepsOfRunsRow struct {
 	RecordedOrder int32
 }
 
-func (q *Queries) RecordedStepsOfRuns(ctx context.Context, runIds []pgtype.UUID) ([]RecordedStepsOfRunsRow, error) {
-	rows, err := q.db.Query(ctx, RecordedStepsOfRuns, runIds)
+func (q *Queries) RecordedStepsOfRuns(ctx context.Context, runIds []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]RecordedStepsOfRunsRow, error) {
+	rows, err := q.db.Query(ctx, RecordedStepsOfRuns, runIds, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -613,7 +635,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
-WHERE r.id = ANY($1::uuid[])
+WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
 `
 
 type RunsRow struct {
@@ -638,8 +660,8 @@ type RunsRow struct {
 	StateBytes      int64
 }
 
-func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID) ([]RunsRow, error) {
-	rows, err := q.db.Query(ctx, Runs, ids)
+func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]RunsRow, error) {
+	rows, err := q.db.Query(ctx, Runs, ids, first, last)
 	if err != nil {
 		return nil, err
 	}
