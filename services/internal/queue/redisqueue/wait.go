@@ -14,7 +14,7 @@ import (
 const (
 	// pollEvery is how often somebody who waits looks for himself. Tokens wake him at once; but one is lost with a process
 	// that took it and died, and none is left when a dead process' lease expires.
-	pollEvery = 250 * time.Millisecond
+	pollEvery = time.Second
 	// listenFor is how long one blocking command waits for a token.
 	listenFor = time.Second
 	// tokenMember is the one member of a shard's wake set. The scripts know it, too.
