@@ -27,11 +27,11 @@ const (
 	lockTimeout = "2s"
 	// maintenanceLock is the advisory lock by which one process at a time maintains.
 	maintenanceLock = 7_364_512_077
-	// startKeysPerStatement and startKeyRounds bound the start keys that are deleted at a time.
-	startKeysPerStatement = 5000
-	startKeyRounds        = 20
-	dayLayout             = "20060102"
-	oneDay                = 24 * time.Hour
+	// rowsPerStatement and roundsMax bound the rows of a table that are deleted at a time.
+	rowsPerStatement = 5000
+	roundsMax        = 20
+	dayLayout        = "20060102"
+	oneDay           = 24 * time.Hour
 )
 
 // families are the tables that are partitioned by the same days, each family dropped together.
@@ -128,21 +128,26 @@ func (s *Store) retain(ctx context.Context, family string, now time.Time, keep t
 		return nil
 	}
 	oldest := now.Add(-keep).UTC().Truncate(oneDay)
-	rows, err := s.writes.Query(ctx, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = to_regclass($1) ORDER BY c.relname`, family)
+	// Of any of the tables: a day may be missing in some because its rows came before its partition.
+	rows, err := s.writes.Query(ctx, `SELECT DISTINCT right(c.relname, 8) AS day
+		FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+		WHERE i.inhparent IN (SELECT to_regclass(t) FROM unnest($1::text[]) AS t) ORDER BY day`, families()[family])
 	if err != nil {
 		return classify(err)
 	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	days, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return classify(err)
 	}
 	var problems []error
-	for _, name := range names {
-		day, err := time.Parse(family+"_"+dayLayout, name)
+	for _, name := range days {
+		day, err := time.Parse(dayLayout, name) // but for the default partition
 		if err == nil && day.Before(oldest) {
 			problems = append(problems, s.dropDay(ctx, family, day))
 		}
+	}
+	for _, table := range families()[family] {
+		problems = append(problems, s.dropRows(ctx, family, table, oldest))
 	}
 	return errors.Join(problems...)
 }
@@ -175,15 +180,54 @@ func (s *Store) dropDay(ctx context.Context, family string, day time.Time) error
 	return nil
 }
 
+// keys are the columns by which tables are partitioned.
+func keys() map[string]string {
+	return map[string]string{
+		"runs": "id", "steps": "run_id", "attempts": "run_id", "events": "id", "event_runs": "event_id",
+	}
+}
+
+// dropRows deletes, a bounded number at a time, what is older than it is to be kept of the rows whose day had no
+// partition, unless a live run is as old.
+func (s *Store) dropRows(ctx context.Context, family, table string, oldest time.Time) error {
+	old := fmt.Sprintf("FROM %s WHERE %s < $1",
+		pgx.Identifier{table + "_default"}.Sanitize(), pgx.Identifier{keys()[table]}.Sanitize())
+	for range roundsMax {
+		var dropped int64
+		err := s.exclusively(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+			var found, needed bool
+			err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 "+old+")", firstID(oldest)).Scan(&found)
+			if err != nil || !found {
+				return err
+			}
+			err = conn.QueryRow(ctx, neededBy(family), pgULID(ulid.ULID{}), firstID(oldest)).Scan(&needed)
+			if err != nil || needed {
+				return err
+			}
+			tag, err := conn.Exec(ctx, "DELETE "+old+" AND ctid = ANY(ARRAY(SELECT ctid "+old+" LIMIT $2))",
+				firstID(oldest), rowsPerStatement)
+			dropped = tag.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("drop old rows of %s: %w", table, err)
+		}
+		if dropped < rowsPerStatement {
+			return nil
+		}
+	}
+	return nil
+}
+
 // dropStartKeys deletes start keys that are out of their window, a bounded number.
 func (s *Store) dropStartKeys(ctx context.Context, now time.Time) error {
 	expired := pgTime(now.Add(-stepwell.EventDedupeWindow))
-	for range startKeyRounds {
-		dropped, err := pgsql.New(s.writes).DropStartKeys(ctx, expired, startKeysPerStatement)
+	for range roundsMax {
+		dropped, err := pgsql.New(s.writes).DropStartKeys(ctx, expired, rowsPerStatement)
 		if err != nil {
 			return fmt.Errorf("drop start keys: %w", classify(err))
 		}
-		if dropped < startKeysPerStatement {
+		if dropped < rowsPerStatement {
 			return nil
 		}
 	}

@@ -141,12 +141,22 @@ func TestRetentionDropsDaysWithoutLiveRuns(t *testing.T) {
 	require.Empty(t, query[string](t, url, "SELECT run_id::text FROM start_keys"), "out of their window")
 }
 
-func TestRowsOutsideAllPartitionsAreKept(t *testing.T) {
+// TestRowsOutsideAllPartitionsAreKeptAsLong as others: until they are old, and no live run is.
+func TestRowsOutsideAllPartitionsAreKeptAsLong(t *testing.T) {
 	t.Parallel()
 	s, url := fresh(t)
 	at := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	run := startAt(t, s, at, "1")
 	require.NoError(t, s.Maintain(t.Context(), at), "the rows are in the default partition: it stays so")
 	require.Equal(t, []string{"runs_default"}, query[string](t, url, "SELECT tableoid::regclass::text FROM runs"))
+	later := at.Add(40 * 24 * time.Hour)
+	require.NoError(t, s.Maintain(t.Context(), later))
+	require.Len(t, query[string](t, url, "SELECT id::text FROM runs"), 1, "it is live")
 	end(t, s, run, at)
+	require.NoError(t, s.Maintain(t.Context(), at.Add(29*24*time.Hour)))
+	require.Len(t, query[string](t, url, "SELECT id::text FROM runs"), 1)
+	require.NoError(t, s.Maintain(t.Context(), later))
+	for _, table := range []string{"events", "runs", "steps", "attempts"} {
+		require.Empty(t, query[string](t, url, "SELECT tableoid::regclass::text FROM "+table))
+	}
 }
