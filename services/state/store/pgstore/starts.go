@@ -1,0 +1,121 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+	"github.com/stepwell/stepwell/services/state/store/pgstore/internal/pgsql"
+)
+
+// startInProgress is a start, and the run that it leads to.
+type startInProgress struct {
+	stepwell.RunStart
+
+	event   stepwell.EventID
+	key     startKey
+	keyed   bool
+	allowed bool
+	result  store.StartedRun
+}
+
+// startKey is a start's key within its function, as a hash.
+type startKey struct {
+	function stepwell.FunctionID
+	hash     string
+}
+
+// keyHashBytes is how much of a key's hash is kept.
+const keyHashBytes = 16
+
+// resolveStarts finds out where keyed starts, and those of events that were routed before, lead.
+func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
+	var claims pgsql.PutStartKeysParams
+	var known []pgtype.UUID
+	decided := map[stepwell.RunID]bool{}
+	for _, start := range in.starts {
+		// The same request may be in the batch twice: a client that lost the answer.
+		start.allowed = in.first[start.event] && !decided[start.Run.ID]
+		decided[start.Run.ID] = true
+		switch {
+		case !start.allowed:
+			known = append(known, pgULID(start.Run.ID.ULID))
+			if start.keyed && in.byKey[start.key] == nil {
+				in.byKey[start.key] = start
+			}
+		case start.keyed && in.byKey[start.key] == nil:
+			in.byKey[start.key] = start
+			claims.FunctionIds = append(claims.FunctionIds, pgUUID(start.Run.Function.UUID))
+			claims.KeyHashes = append(claims.KeyHashes, []byte(start.key.hash))
+			claims.RunIds = append(claims.RunIds, pgULID(start.Run.ID.ULID))
+		}
+	}
+	now := in.requests[0].Now
+	claims.Now, claims.Expired = pgTime(now), pgTime(now.Add(-stepwell.EventDedupeWindow))
+	return in.claimKeys(ctx, conn, claims, known)
+}
+
+// claimKeys makes free keys lead to their new runs, and learns where the others lead.
+func (in *ingestion) claimKeys(
+	ctx context.Context, conn sender, claims pgsql.PutStartKeysParams, known []pgtype.UUID,
+) error {
+	if len(in.byKey) == 0 && len(known) == 0 {
+		in.settleStarts(nil, nil, nil)
+		return nil
+	}
+	var won []pgsql.PutStartKeysRow
+	var keys []pgsql.StartKeysRow
+	var runs []pgsql.KnownRunsRow
+	var functions []pgtype.UUID
+	var hashes [][]byte
+	for key := range in.byKey {
+		functions, hashes = append(functions, pgUUID(key.function.UUID)), append(hashes, []byte(key.hash))
+	}
+	p := &pipeline{}
+	if len(claims.RunIds) > 0 {
+		collect(p, &won, pgsql.PutStartKeys, claims.FunctionIds, claims.KeyHashes, claims.RunIds, claims.Now, claims.Expired)
+	}
+	// A statement of its own sees what others committed while the one before waited for them.
+	collect(p, &keys, pgsql.StartKeys, functions, hashes)
+	collectKeyed(p, &runs, pgsql.KnownRuns, known)
+	if err := p.send(ctx, conn); err != nil {
+		return fmt.Errorf("claim start keys: %w", err)
+	}
+	in.settleStarts(won, keys, runs)
+	return nil
+}
+
+// settleStarts says of each start where it leads.
+func (in *ingestion) settleStarts(
+	won []pgsql.PutStartKeysRow, keys []pgsql.StartKeysRow, runs []pgsql.KnownRunsRow,
+) {
+	owner := map[startKey]stepwell.RunID{}
+	for _, row := range keys {
+		owner[startKey{stepwell.FunctionID{UUID: row.FunctionID.Bytes}, string(row.KeyHash)}] = stepwell.RunID{ULID: row.RunID.Bytes}
+	}
+	fresh := map[startKey]bool{}
+	for _, row := range won {
+		fresh[startKey{stepwell.FunctionID{UUID: row.FunctionID.Bytes}, string(row.KeyHash)}] = true
+	}
+	known := map[stepwell.RunID]bool{}
+	for _, row := range runs {
+		known[stepwell.RunID{ULID: row.ID.Bytes}] = true
+	}
+	for _, start := range in.starts {
+		run, owned := owner[start.key]
+		switch {
+		case start.keyed && owned && (!fresh[start.key] || in.byKey[start.key] != start):
+			start.result = store.StartedRun{ID: run, Existed: true}
+		case start.allowed:
+			start.result = store.StartedRun{ID: start.Run.ID}
+			known[start.Run.ID] = true
+		case known[start.Run.ID]:
+			start.result = store.StartedRun{ID: start.Run.ID, Existed: true}
+		default:
+			start.result = store.StartedRun{Existed: true}
+		}
+	}
+}
