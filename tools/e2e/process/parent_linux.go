@@ -1,11 +1,6 @@
 package process
 
-import (
-	"os/exec"
-	"syscall"
-)
+import "syscall"
 
 // dieWithParent sees to it that nothing stays behind when the tests are killed.
-func dieWithParent(command *exec.Cmd) {
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
+func dieWithParent(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGKILL }

@@ -2,7 +2,7 @@
 
 package process
 
-import "os/exec"
+import "syscall"
 
 // dieWithParent does nothing: only Linux offers it.
-func dieWithParent(*exec.Cmd) {}
+func dieWithParent(*syscall.SysProcAttr) {}

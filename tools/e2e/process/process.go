@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Command is what is to be started.
@@ -21,6 +22,8 @@ type Command struct {
 	Arguments []string
 	// Env is added to the environment of the tests.
 	Env []string
+	// User is whom it runs as; nil for whoever runs the tests.
+	User *syscall.Credential
 }
 
 // Process is a program that was started.
@@ -37,7 +40,8 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	command.Env = append(os.Environ(), c.Env...)
 	p := &Process{name: c.Name, command: command, ended: make(chan struct{})}
 	command.Stdout, command.Stderr = &p.log, &p.log
-	dieWithParent(command)
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: c.User}
+	dieWithParent(command.SysProcAttr)
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}
@@ -51,8 +55,11 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 }
 
 // Kill ends the process at once, as kill -9 does, and waits until it is gone. It may be called again.
-func (p *Process) Kill() {
-	_ = p.command.Process.Kill() // it fails if the process has ended, which is as well
+func (p *Process) Kill() { p.End(syscall.SIGKILL) }
+
+// End sends a signal that the process does not survive, and waits until it is gone. It may be called again.
+func (p *Process) End(signal os.Signal) {
+	_ = p.command.Process.Signal(signal) // it fails if the process has ended, which is as well
 	<-p.ended
 }
 
