@@ -42,6 +42,8 @@ type Sources struct {
 	Environ []string
 	// Flags were made by AddFlags and have been parsed.
 	Flags *pflag.FlagSet
+	// Only are the keys that are used; empty for all. What a Validate says of others is no problem.
+	Only []string
 }
 
 // Settings are the settings of one struct.
@@ -109,7 +111,7 @@ func (s *Settings) Load(from Sources) error {
 			setting.set(value, problems)
 		}
 	}
-	s.validate(s.root, "", problems)
+	s.validate(s.root, "", from.Only, problems)
 	if len(problems.Problems) > 0 {
 		return problems
 	}
@@ -146,10 +148,10 @@ func (s *Settings) dropWeaker(merged *koanf.Koanf, layer map[string]any) {
 }
 
 // validate asks the structs, the innermost first.
-func (s *Settings) validate(value reflect.Value, prefix string, problems *LoadError) {
+func (s *Settings) validate(value reflect.Value, prefix string, only []string, problems *LoadError) {
 	for _, field := range fieldsOf(value) {
 		if field.section {
-			s.validate(field.value, join(prefix, field.key), problems)
+			s.validate(field.value, join(prefix, field.key), only, problems)
 		}
 	}
 	if !value.Addr().CanInterface() {
@@ -161,8 +163,10 @@ func (s *Settings) validate(value reflect.Value, prefix string, problems *LoadEr
 	}
 	for _, err := range flatten(validator.Validate()) {
 		first, _, _ := strings.Cut(err.Error(), " ")
-		setting, known := s.byKey[join(prefix, strings.TrimRight(first, ":,"))]
+		key := join(prefix, strings.TrimRight(first, ":,"))
+		setting, known := s.byKey[key]
 		switch {
+		case len(only) > 0 && !slices.Contains(only, key):
 		case known:
 			problems.add("%s: %s", setting.source, join(prefix, err.Error()))
 		case prefix != "":

@@ -322,3 +322,15 @@ func TestVariablesOfKubernetesAreNobodysSettings(t *testing.T) {
 		require.ErrorContains(t, s.Load(config.Sources{Environ: []string{variable}}), problem)
 	}
 }
+
+func TestOnlyWhatIsUsedIsValidated(t *testing.T) {
+	t.Parallel()
+	s := defaults()
+	s.Executor.Workers, s.Executor.LeaseFor = 0, 0
+	settings, err := config.For(&s, config.Options{EnvPrefix: "STEPWELL_"})
+	require.NoError(t, err)
+	err = settings.Load(config.Sources{Only: []string{"executor.workers"}, Environ: []string{"STEPWELL_LOG_LEVL=debug"}})
+	require.ErrorContains(t, err, "executor.workers is 0")
+	require.ErrorContains(t, err, "STEPWELL_LOG_LEVL is not a setting", "what is unknown is refused all the same")
+	require.NotContains(t, err.Error(), "lease_for")
+}

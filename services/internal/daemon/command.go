@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -26,6 +27,9 @@ type Program struct {
 	Environ []string
 	// Compose makes the parts of the program, of settings that are loaded by then, and starts nothing.
 	Compose func(ctx context.Context, p *Process) error
+
+	// only are the settings that a command uses; empty for all.
+	only []string
 }
 
 const (
@@ -73,9 +77,29 @@ func commandPath(use string) string {
 	return use + " "
 }
 
-// LoadedCommand is another command that needs the settings, such as one that migrates the schema.
+// LoadedCommand is another command that needs the settings.
 func (p Program) LoadedCommand(command *cobra.Command, run func(cmd *cobra.Command) error) *cobra.Command {
 	return p.command(command, func(cmd *cobra.Command, _ *config.Settings) error { return run(cmd) })
+}
+
+// MigrateCommand is the command that migrates the schema of a database, of which only the setting databaseURL is
+// needed. migrate takes the version to go to; -1 is what this release needs.
+func (p Program) MigrateCommand(
+	databaseURL string, migrate func(ctx context.Context, version int64, out io.Writer) error,
+) *cobra.Command {
+	var version int64
+	p.only = []string{databaseURL}
+	command := &cobra.Command{
+		Use: "migrate", Short: "Bring the schema of the database to what this release needs; harmless if it is there",
+		Long: "Bring the schema of the database to what this release needs. Several may do so at a time, and again at any " +
+			"time.\n\nReleases first add to the schema and remove later, so the release before runs on it, too. To go back " +
+			"further,\nend all services and use --down-to: what later versions added is lost.",
+		Example: "  " + commandPath(p.Use) + "migrate --database-url postgres://stepwell@localhost/stepwell",
+	}
+	command.Flags().Int64Var(&version, "down-to", -1, "take the schema back to this version, with all that later ones added")
+	return p.command(command, func(cmd *cobra.Command, _ *config.Settings) error {
+		return migrate(cmd.Context(), version, cmd.OutOrStdout())
+	})
 }
 
 // command gives a command the flags of all settings, and has them loaded before it runs.
@@ -97,7 +121,7 @@ func (p Program) command(
 		if mistake != nil {
 			return mistake
 		}
-		err := settings.Load(config.Sources{File: file, Environ: p.Environ, Flags: cmd.Flags()})
+		err := settings.Load(config.Sources{File: file, Environ: p.Environ, Flags: cmd.Flags(), Only: p.only})
 		if wrong, ok := errors.AsType[*config.LoadError](err); ok {
 			return fmt.Errorf("%d of the settings are wrong:\n%w\n`%s --help` lists all settings",
 				len(wrong.Problems), wrong, cmd.CommandPath())

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -184,10 +185,7 @@ func newConfig(version string, environ []string) *cobra.Command {
 
 func newMigrate(version string, environ []string) *cobra.Command {
 	program, s := startProgram(version, environ)
-	return program.LoadedCommand(&cobra.Command{
-		Use: "migrate", Short: "Bring the schema of the database to what this release needs; harmless if it is there",
-		Example: "  stepwell migrate --config stepwell.yaml",
-	}, func(cmd *cobra.Command) error {
-		return pgstore.Upgrade(cmd.Context(), s.Database.URL, cmd.OutOrStdout())
+	return program.MigrateCommand("database_url", func(ctx context.Context, version int64, out io.Writer) error {
+		return pgstore.MigrateAndTell(ctx, s.Database.URL, version, out)
 	})
 }

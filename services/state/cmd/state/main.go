@@ -3,9 +3,8 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
-
-	"github.com/spf13/cobra"
 
 	"github.com/stepwell/stepwell/services/internal/config"
 	"github.com/stepwell/stepwell/services/internal/daemon"
@@ -44,12 +43,10 @@ func main() {
 		Compose: s.compose,
 	}
 	root := program.Command()
-	root.AddCommand(program.ConfigCommand(), program.VersionCommand(), program.LoadedCommand(&cobra.Command{
-		Use: "migrate", Short: "Bring the schema to what this release needs; harmless if it is there",
-		Example: "  state migrate --database-url postgres://stepwell@localhost/stepwell",
-	}, func(cmd *cobra.Command) error {
-		return pgstore.Upgrade(cmd.Context(), s.DatabaseURL.Reveal(), cmd.OutOrStdout())
-	}))
+	root.AddCommand(program.ConfigCommand(), program.VersionCommand(), program.MigrateCommand("database_url",
+		func(ctx context.Context, version int64, out io.Writer) error {
+			return pgstore.MigrateAndTell(ctx, s.Database.URL, version, out)
+		}))
 	os.Exit(daemon.Run(root))
 }
 

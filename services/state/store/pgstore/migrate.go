@@ -34,14 +34,23 @@ func Migrate(ctx context.Context, url string) ([]Migration, error) {
 	})
 }
 
-// Upgrade is Migrate for a command: it tells what was done.
-func Upgrade(ctx context.Context, url string, out io.Writer) error {
-	made, err := Migrate(ctx, url)
+// Latest is the version for MigrateAndTell that this code needs.
+const Latest = -1
+
+// MigrateAndTell is Migrate, or MigrateDown if there is a version, for a command: it tells what was done.
+func MigrateAndTell(ctx context.Context, url string, version int64, out io.Writer) error {
+	did, run := "migrated by", Migrate
+	if version != Latest {
+		did, run = "took back", func(ctx context.Context, url string) ([]Migration, error) {
+			return MigrateDown(ctx, url, version)
+		}
+	}
+	made, err := run(ctx, url)
 	for _, migration := range made {
-		fmt.Fprintf(out, "migrated to version %d by %s\n", migration.Version, migration.File)
+		fmt.Fprintln(out, did, migration.File)
 	}
 	if err == nil && len(made) == 0 {
-		fmt.Fprintln(out, "the schema is up to date")
+		fmt.Fprintln(out, "there is nothing to migrate")
 	}
 	return err
 }
