@@ -45,7 +45,7 @@ func (p *Process) Serve(n Network, register ...func(grpc.ServiceRegistrar)) erro
 	}
 	listener, err := network.Listen("listen")
 	if err != nil {
-		return fmt.Errorf("network.%w", err)
+		return fmt.Errorf("network.listen: %w. Is another server running?", err)
 	}
 	p.Add("gRPC", rpc.NewServer(listener, p.Log, register...).Run)
 	return nil

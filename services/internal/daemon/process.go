@@ -74,12 +74,13 @@ func (p Program) run(ctx context.Context, out io.Writer) error {
 
 	working, finish := context.WithCancel(context.WithoutCancel(ctx))
 	defer finish()
-	context.AfterFunc(ctx, func() {
+	untold := context.AfterFunc(ctx, func() {
 		stop() // the next signal is nobody's but the system's
 		made.Log.InfoContext(working, "stopping", slog.Duration("drain_delay", p.Common.DrainDelay))
 		made.probes.drain()
 		time.AfterFunc(p.Common.DrainDelay, finish)
 	})
+	defer untold() // a program that ended by itself was not told to stop
 	made.Log.InfoContext(ctx, "starting", slog.String("program", strings.Fields(p.Use)[0]),
 		slog.String("version", p.Version))
 	err = process.Run(working, made.Log, made.parts...)

@@ -1,0 +1,184 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/stepwell/stepwell/services/internal/daemon"
+	"github.com/stepwell/stepwell/services/internal/rpc"
+)
+
+func TestDoorIsChecked(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, daemon.DefaultDoor().Validate())
+	require.NoError(t, daemon.Door{Port: 1}.Validate())
+	require.EqualError(t, daemon.Door{GRPCPort: -1}.Validate(),
+		"port is 0, it must be 1 to 65535\ngrpc_port is -1, it must be 0 to 65535")
+	require.EqualError(t, daemon.Door{Port: 65536, GRPCPort: 65536}.Validate(),
+		"port is 65536, it must be 1 to 65535\ngrpc_port is 65536, it must be 0 to 65535\nport and grpc_port are both 65536")
+	require.Equal(t, "[::1]:80", daemon.Door{Host: "::1", Port: 80}.HTTPAddress())
+	require.Equal(t, ":81", daemon.Door{Port: 80, GRPCPort: 81}.GRPCAddress())
+	require.Empty(t, daemon.Door{Port: 80}.GRPCAddress())
+}
+
+// busy returns a listener for which a port was found.
+func busy(t *testing.T) (net.Listener, int) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener, listener.Addr().(*net.TCPAddr).Port
+}
+
+// TestTakenAddressIsToldWithItsSetting, whichever it is.
+func TestTakenAddressIsToldWithItsSetting(t *testing.T) {
+	t.Parallel()
+	_, port := busy(t)
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	open := func(d daemon.Door) func(context.Context, *daemon.Process) error {
+		return func(ctx context.Context, p *daemon.Process) error { return p.Open(ctx, d, http.NotFoundHandler()) }
+	}
+	serve := func(_ context.Context, p *daemon.Process) error {
+		network := daemon.DefaultNetwork()
+		network.Listen = address
+		return p.Serve(network)
+	}
+	for setting, test := range map[string]struct {
+		compose func(context.Context, *daemon.Process) error
+		args    []string
+	}{
+		"port: ":           {compose: open(daemon.Door{Host: "127.0.0.1", Port: port})},
+		"grpc_port: ":      {compose: open(daemon.Door{Host: "127.0.0.1", GRPCPort: port})},
+		"network.listen: ": {compose: serve},
+		"probe_address: ":  {compose: nothing, args: []string{"--probe-address", address}},
+	} {
+		p := newProgram(test.compose)
+		_, err := p.run(t.Context(), p.Command(), test.args...)
+		require.ErrorContains(t, err, setting)
+		require.ErrorContains(t, err, "address already in use. Is another server running?")
+	}
+}
+
+// get returns status and body.
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(body)
+}
+
+// startAtFreePorts starts a program that listens at two ports, and returns when it does. Somebody else may be faster at a
+// port; then there is another try.
+func startAtFreePorts(
+	t *testing.T, compose func(ctx context.Context, p *daemon.Process, d daemon.Door) error, args ...string,
+) (d daemon.Door, stop func(), wait func() error) {
+	t.Helper()
+	for range 20 {
+		web, webPort := busy(t)
+		rest, restPort := busy(t)
+		d = daemon.Door{Host: "127.0.0.1", Port: webPort, GRPCPort: restPort}
+		require.NoError(t, errors.Join(web.Close(), rest.Close()))
+		running := make(chan struct{})
+		p := newProgram(func(ctx context.Context, p *daemon.Process) error {
+			p.Add("last", func(ctx context.Context) error { close(running); <-ctx.Done(); return nil })
+			return compose(ctx, p, d)
+		})
+		for i, arg := range args {
+			args[i] = strings.ReplaceAll(arg, "ADDRESS", d.HTTPAddress())
+		}
+		stop, wait = p.start(t, args...)
+		select {
+		case <-running:
+			return d, stop, wait
+		case <-p.ended:
+			require.ErrorContains(t, wait(), "address already in use")
+		}
+	}
+	t.Fatal("no port is free")
+	return d, stop, wait
+}
+
+// TestOpenDoor serves the program's own routes beside the probes, and gRPC at a port of its own.
+func TestOpenDoor(t *testing.T) {
+	t.Parallel()
+	teapot := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	d, stop, wait := startAtFreePorts(t, func(ctx context.Context, p *daemon.Process, d daemon.Door) error {
+		return p.Open(ctx, d, teapot)
+	})
+	status, body := get(t, "http://"+d.HTTPAddress()+"/livez")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, `{"status":"alive"}`, body)
+	status, _ = get(t, "http://"+d.HTTPAddress()+"/e/key")
+	require.Equal(t, http.StatusTeapot, status)
+	require.NoError(t, healthOf(t, d.GRPCAddress()))
+	stop()
+	require.NoError(t, wait())
+}
+
+// healthOf asks a server over gRPC whether it serves.
+func healthOf(t *testing.T, address string) error {
+	t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	return errors.Join(rpc.Ready(t.Context(), conn), conn.Close())
+}
+
+// TestProbeAddress: programs without a public door have their probes there, and nothing else.
+func TestProbeAddress(t *testing.T) {
+	t.Parallel()
+	d, _, _ := startAtFreePorts(t, func(context.Context, *daemon.Process, daemon.Door) error { return nil },
+		"--probe-address", "ADDRESS")
+	for path, wanted := range map[string]int{"/livez": 200, "/health": 200, "/other": 404} {
+		status, _ := get(t, "http://"+d.HTTPAddress()+path)
+		require.Equal(t, wanted, status, path)
+	}
+}
+
+// TestProgramsOfANetwork: one is ready when the service that it needs serves, and does not need the other.
+func TestProgramsOfANetwork(t *testing.T) {
+	t.Parallel()
+	d, stop, wait := startAtFreePorts(t, func(_ context.Context, p *daemon.Process, d daemon.Door) error {
+		return p.Serve(daemon.Network{Listen: d.GRPCAddress(), State: "a:1", Runner: "a:1", Executor: "a:1"})
+	})
+	problems := make(chan error)
+	caller := newProgram(func(ctx context.Context, p *daemon.Process) error {
+		network := daemon.Network{Listen: ":0", State: d.GRPCAddress(), Runner: d.HTTPAddress(), Executor: "a:1"}
+		needed, err := p.Dial(network, "state")
+		if err != nil {
+			return err
+		}
+		if _, err = p.DialOptional(network, "runner"); err != nil {
+			return err
+		}
+		p.Add("till", func(ctx context.Context) error {
+			problems <- rpc.Ready(ctx, needed)
+			<-ctx.Done()
+			return nil
+		})
+		_, err = p.Dial(network, "bank")
+		require.ErrorContains(t, err, "bank: no target is configured")
+		return nil
+	})
+	_, _ = caller.start(t)
+	require.NoError(t, <-problems)
+	stop()
+	require.NoError(t, wait())
+	require.Eventually(t, func() bool { return len(caller.log.with(`"not ready" dependency=state`)) > 0 }, time.Minute, checkEvery/20)
+}
