@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
@@ -58,12 +59,27 @@ func (s *Service) putBack(ctx context.Context, now time.Time, items []stepwell.I
 	queued := make([]stepwell.Item, len(items))
 	for i, item := range items {
 		item.Parked = false
+		item.Generation = firstGeneration(item)
 		queued[i] = item
 	}
 	if err := s.enqueue(ctx, now, queued); err != nil {
 		return fmt.Errorf("put %d items into the queue: %w", len(items), err)
 	}
 	return nil
+}
+
+// generationsSkipped bounds how many generations are skipped when an item is put back.
+const generationsSkipped = 1 << 20
+
+// firstGeneration is after which generation the leases of an item count that is put back. The queue may have lost a lease
+// of it, whose holder works on without knowing: so the next lease must not be the item's first, which needs no claim, nor
+// have the number of one that the queue lost in another loss. Then it claims the item, and what the other holder and its
+// app report is refused (I12). The end of a sleep or a wait calls no app, and is the same whoever records it.
+func firstGeneration(item stepwell.Item) int {
+	if item.Kind == stepwell.ItemSleep || item.Kind == stepwell.ItemTimeout {
+		return item.Generation
+	}
+	return item.Generation + 1 + rand.IntN(generationsSkipped) //nolint:gosec // it tells losses apart and keeps no secret
 }
 
 // rebuildLasts is how long a runner that rebuilds a shard and says nothing keeps the others from it. It is prolonged with

@@ -118,3 +118,28 @@ func TestI7_RebuildIsGivenUpWithItsLock(t *testing.T) {
 		require.Contains(t, r.log.String(), `duty="rebuild the queue"`)
 	})
 }
+
+// A lease that the queue lost may still have a holder, who knows nothing of that. Whoever gets the item next must claim
+// it, which only the first lease does not, and not under the number of another lease that was lost.
+func TestI12_LeasesOfLostItemsAreNotTheirFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, on("charge", "a"))
+		require.NoError(t, r.publish(event("a")))
+		generations := map[int]bool{}
+		for range 3 {
+			q := memqueue.New() // what was in the one before is lost
+			stop := r.rebuilder(q).run()
+			<-time.After(time.Minute)
+			stop()
+			got, err := q.Lease(t.Context(), queue.LeaseRequest{
+				Now: time.Now(), Max: 1, Until: time.Now().Add(time.Minute),
+			})
+			require.NoError(t, err)
+			require.Len(t, got.Leases, 1)
+			require.Greater(t, got.Leases[0].Generation, 1)
+			generations[got.Leases[0].Generation] = true
+		}
+		require.Len(t, generations, 3)
+	})
+}
