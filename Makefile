@@ -50,6 +50,7 @@ unit: bin/gotally ## run the unit tests and archtest
 	@{ go test -json $(TESTFLAGS) $(UNIT) || broken=1; \
 		go test -json -count=1 ./services/internal/archtest || broken=1; \
 		GOWORK=off go test -C tools/gotally -json $(TESTFLAGS) ./... || broken=1; \
+		GOWORK=off go test -C tools/crash -json $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/unit.json
 
 # The runtime crashes where the race detector meets the fake time of testing/synctest on two processors at once
@@ -72,6 +73,12 @@ e2e: build bin/gotally $(NPM_DONE) ## run the end-to-end tests: real SDKs and th
 		E2E_SERVER=$${E2E_SERVER:-$(CURDIR)/bin/stepwell} GOWORK=off \
 			go test -C tools/load -json -count=1 $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/e2e.json
+
+TRIALS ?= 10
+
+.PHONY: crash
+crash: build ## kill, freeze and empty everything under load, TRIALS times (10); nothing may be lost, doubled or changed
+	@GOWORK=off go build -C tools/crash -buildvcs=false -o ../../bin/crash . && bin/crash --trials $(TRIALS)
 
 .PHONY: lint
 lint: bin/golangci-lint bin/buf ## lint the Go code and the proto files
