@@ -50,7 +50,9 @@ func Run(command *cobra.Command) int {
 // Command is the command that runs the program until it is told to stop.
 func (p Program) Command() *cobra.Command {
 	return p.command(&cobra.Command{Use: p.Use, Short: p.Short, Long: p.Long, Example: p.Example},
-		func(cmd *cobra.Command, _ *config.Settings) error { return p.run(cmd.Context(), cmd.ErrOrStderr()) })
+		func(cmd *cobra.Command, _ *config.Settings) error {
+			return p.run(cmd.Context(), cmd.CommandPath(), cmd.ErrOrStderr())
+		})
 }
 
 // ConfigCommand is the command that prints the settings in effect.

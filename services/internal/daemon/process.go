@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -57,8 +56,9 @@ func (p *Process) close(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// run composes the program and runs it until a signal says to stop. A second signal ends it at once.
-func (p Program) run(ctx context.Context, out io.Writer) error {
+// run composes the program and runs it until a signal says to stop. A second signal ends it at once. name is the
+// command that the log says was started.
+func (p Program) run(ctx context.Context, name string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	made := &Process{Log: p.Common.logger(out)}
@@ -81,8 +81,7 @@ func (p Program) run(ctx context.Context, out io.Writer) error {
 		time.AfterFunc(p.Common.DrainDelay, finish)
 	})
 	defer untold() // a program that ended by itself was not told to stop
-	made.Log.InfoContext(ctx, "starting", slog.String("program", strings.Fields(p.Use)[0]),
-		slog.String("version", p.Version))
+	made.Log.InfoContext(ctx, "starting", slog.String("program", name), slog.String("version", p.Version))
 	err = process.Run(working, made.Log, made.parts...)
 	err = errors.Join(err, made.close(ctx))
 	if err == nil {

@@ -147,6 +147,12 @@ func (s *Server) close() {
 	s.stop()
 }
 
+// Execute runs a statement in a database, for tests of packages that do not talk to Postgres themselves.
+func Execute(t testing.TB, url, statement string) {
+	t.Helper()
+	require.NoError(t, execute(t.Context(), url, statement))
+}
+
 func execute(ctx context.Context, url, statement string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

@@ -11,10 +11,35 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/stepwell/stepwell/services/internal/pgtest"
+	"github.com/stepwell/stepwell/services/internal/redistest"
 	"github.com/stepwell/stepwell/services/standalone/cli"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The real servers of the tests of this binary.
+var (
+	postgres *pgtest.Server
+	redis    *redistest.Redis
+)
+
+// binary is the tests of this package with them.
+type binary struct{ m *testing.M }
+
+func (b binary) Run() int {
+	return pgtest.Run(withRedis(b), func(s *pgtest.Server) { postgres = s })
+}
+
+type withRedis binary
+
+func (b withRedis) Run() int {
+	return redistest.Run(b.m, func(r *redistest.Redis) { redis = r })
+}
+
+func TestMain(m *testing.M) {
+	// A client that was closed while its server was down tries to connect for up to a second more.
+	dials := goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
+	goleak.VerifyTestMain(binary{m}, dials)
+}
 
 // server answers what a test says, and keeps what it was asked.
 type server struct {
@@ -109,7 +134,7 @@ func TestVersion(t *testing.T) {
 
 func TestEveryCommandHasAnExample(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "dev", "send", "runs", "runs show", "functions", "version"} {
+	for _, name := range []string{"", "dev", "start", "config", "migrate", "send", "runs", "runs show", "functions", "version"} {
 		out, err := stepwell(t, append(strings.Fields(name), "--help")...)
 		require.NoError(t, err)
 		require.Contains(t, out, "Examples:\n  stepwell "+name, name)
