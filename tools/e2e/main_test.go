@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 // Settings of a run of the tests, from its environment.
 const (
-	// envServer is a stepwell binary to test; without it one is built from the sources.
+	// envServer is a stepwell binary to test, with the programs of the services beside it; without it all are built.
 	envServer = "E2E_SERVER"
 	// envResults is a file to write the results to, as JSON.
 	envResults = "E2E_RESULTS"
@@ -30,8 +32,11 @@ const (
 // scenariosAtOnce is how many scenarios run at a time. They wait more than they work: for timers, retries and restarts.
 const scenariosAtOnce = "12"
 
-// stepwellBinary is the server under test.
-var stepwellBinary string
+// programs is the folder of the programs under test.
+var programs string
+
+// stores are what the servers under test keep things in.
+var stores target.Stores
 
 // results are what came of the scenarios.
 var results resultList
@@ -54,24 +59,26 @@ func run(m *testing.M) (code int, err error) {
 			return 0, err
 		}
 	}
-	stepwellBinary, err = findServer(context.Background())
+	programs, err = findPrograms(context.Background())
 	if err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
 	code = m.Run()
+	err = results.show(os.Stdout)
 	if file := os.Getenv(envResults); file != "" {
-		err = results.write(file)
+		err = errors.Join(err, results.write(file))
 	}
 	return code, err
 }
 
-// findServer returns the binary to test, which `make build` makes unless the environment names one.
-func findServer(ctx context.Context) (string, error) {
+// findPrograms returns the folder of the programs to test, which `make build` makes unless the environment names one.
+func findPrograms(ctx context.Context) (string, error) {
 	if file := os.Getenv(envServer); file != "" {
 		if _, err := os.Stat(file); err != nil {
 			return "", fmt.Errorf("%s: %w", envServer, err)
 		}
-		return filepath.Abs(file)
+		return filepath.Abs(filepath.Dir(file))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("building takes too long"))
 	defer cancel()
@@ -81,5 +88,5 @@ func findServer(ctx context.Context) (string, error) {
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("make build: %w\n%s", err, text)
 	}
-	return filepath.Abs(root + "/bin/stepwell")
+	return filepath.Abs(root + "/bin")
 }

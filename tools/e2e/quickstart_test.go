@@ -20,7 +20,7 @@ func TestQuickStart(t *testing.T) {
 	results.watch(t, result{Target: "dev", App: app.Name, SDK: app.SDK, Scenario: "quick start"})
 	require.NoError(t, app.Install(t.Context(), os.Stderr))
 	r := &rig{app: app, port: quickStartPort}
-	settings := target.Settings{Program: stepwellBinary, Defaults: true}
+	settings := target.Settings{Programs: programs, Defaults: true}
 	if !isFree(t, quickStartPort) {
 		port, err := process.FreePort(t.Context())
 		require.NoError(t, err)

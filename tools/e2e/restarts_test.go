@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stepwell/stepwell/tools/e2e/process"
+	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
@@ -91,7 +92,7 @@ func removedFunction(s *scene) {
 
 	port, err := process.FreePort(s.Context())
 	require.NoError(s, err)
-	next := s.startAppAt(port, "held")
+	next := s.startAppWith(sdkapp.Settings{Port: port, Without: "held"})
 	require.NoError(s, next.Sync(s.Context()))
 	eventually(s, "the function is gone", func() (bool, error) {
 		known, err := s.knows("held")

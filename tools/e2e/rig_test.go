@@ -25,7 +25,7 @@ func newRig(t *testing.T, kind target.Kind, app sdkapp.App, urls bool) *rig {
 	t.Helper()
 	port, err := process.FreePort(t.Context())
 	require.NoError(t, err)
-	settings := target.Settings{Program: stepwellBinary}
+	settings := target.Settings{Programs: programs, Stores: &stores}
 	if urls {
 		settings.AppURLs = []string{sdkapp.ServeURL(port)}
 	}

@@ -19,21 +19,25 @@ type scenario struct {
 	needs sdkapp.Ability
 	// alone gives the scenario a server of its own, because it starts and kills its app itself.
 	alone bool
+	// keys is whether the scenario is about keys, which the server must ask for.
+	keys bool
 	// urls is, for a scenario that is alone, whether the server is told where the app will be.
 	urls bool
 }
 
 func scenarios() []scenario {
-	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts())
+	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
+		keyScenarios())
 }
 
-// TestScenarios plays every scenario with every app on every kind of server.
+// TestScenarios plays the scenarios with every app on every kind of server.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
+	apps := sdkapp.Apps(appsFolder, builtFolder)
 	for _, kind := range target.Kinds() {
+		// One kind after the other: the machine has enough to do with one.
 		t.Run(kind.Name, func(t *testing.T) {
-			t.Parallel()
-			for _, app := range sdkapp.Apps(appsFolder, builtFolder) {
+			for _, app := range apps {
 				t.Run(app.Name, func(t *testing.T) {
 					t.Parallel()
 					playAll(t, kind, app)
@@ -43,7 +47,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// playAll plays every scenario with one app: those that are alone with servers of their own, the others on one.
+// playAll plays the scenarios with one app: those that are alone with servers of their own, the others on one.
 func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 	t.Helper()
 	require.NoError(t, app.Install(t.Context(), os.Stderr))
@@ -53,10 +57,9 @@ func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 	prologue.awaitFunction("hello")
 	for _, sc := range scenarios() {
 		r := result{Target: kind.Name, App: app.Name, SDK: app.SDK, Scenario: sc.name}
-		if reason, lacks := app.Lacks[sc.needs]; lacks {
-			r.Outcome, r.Reason = notApplicable, reason
+		if r.Outcome, r.Reason = sc.omission(kind, app); r.Outcome != "" {
 			results.add(r)
-			t.Logf("%s: not applicable: %s", sc.name, reason)
+			t.Logf("%s: %s: %s", sc.name, r.Outcome, r.Reason)
 			continue
 		}
 		t.Run(sc.name, func(t *testing.T) {
@@ -69,4 +72,18 @@ func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 			sc.play(newScene(t, stage))
 		})
 	}
+}
+
+// omission is why a scenario is not played with an app on a kind of server, as the outcome that says so; empty if it is.
+func (sc scenario) omission(kind target.Kind, app sdkapp.App) (outcome, reason string) {
+	if reason, lacks := app.Lacks[sc.needs]; lacks {
+		return notApplicable, reason
+	}
+	if sc.keys && !kind.Keys {
+		return notApplicable, "the server asks for no keys"
+	}
+	if sc.alone && kind.Costly && !app.Newest {
+		return leftOut, "a server of its own costs too much here; the newest SDK plays it"
+	}
+	return "", ""
 }

@@ -63,13 +63,14 @@ func (s *scene) show() {
 // startApp starts the app, without the function of that ID if there is one, and waits until it answers.
 func (s *scene) startApp(without string) {
 	s.Helper()
-	s.process = s.startAppAt(s.port, without)
+	s.process = s.startAppWith(sdkapp.Settings{Port: s.port, Without: without})
 }
 
-func (s *scene) startAppAt(port int, without string) *sdkapp.Running {
+// startAppWith starts another process of the app, which knows the server unless the settings say otherwise.
+func (s *scene) startAppWith(settings sdkapp.Settings) *sdkapp.Running {
 	s.Helper()
-	app, err := s.app.Start(context.WithoutCancel(s.Context()),
-		sdkapp.Settings{Port: port, Env: s.server.AppEnv, Without: without})
+	settings.Env = slices.Concat(s.server.AppEnv, settings.Env)
+	app, err := s.app.Start(context.WithoutCancel(s.Context()), settings)
 	require.NoError(s, err)
 	s.Cleanup(app.Kill)
 	eventually(s, "the app answers", func() (bool, error) {

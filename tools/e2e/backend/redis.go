@@ -41,7 +41,10 @@ func StartRedis(ctx context.Context, dir string) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{program: program, dir: dir, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
-	return r, r.Start(ctx)
+	if err := r.Start(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // URL is where the server is.

@@ -11,6 +11,8 @@ type App struct {
 	ID string
 	// SDK is the SDK as the server names it.
 	SDK string
+	// Newest is whether the SDK is the one with which everything is played.
+	Newest bool
 	// Checkpointing is whether the SDK reports steps as it goes on, instead of ending a call with each.
 	Checkpointing bool
 	// Lacks are the abilities that the SDK does not have, and why.
@@ -47,8 +49,10 @@ func Apps(folder, built string) []App {
 	go15 := &goProgram{folder: folder + "/go15", built: built}
 	go13 := &goProgram{folder: folder + "/go13", built: built}
 	apps := []App{
-		{Name: "js4", SDK: "js:v4.24.0", Checkpointing: true, program: js4},
-		{Name: "js4-no-checkpointing", SDK: "js:v4.24.0", env: []string{"CHECKPOINTING=off"}, program: js4},
+		{Name: "js4", SDK: "js:v4.24.0", Newest: true, Checkpointing: true, program: js4},
+		{
+			Name: "js4-no-checkpointing", SDK: "js:v4.24.0", Newest: true, env: []string{"CHECKPOINTING=off"}, program: js4,
+		},
 		{Name: "js3", SDK: "js:v3.54.2", program: js3},
 		{
 			Name: "go15", SDK: "go:v0.15.0", program: go15,

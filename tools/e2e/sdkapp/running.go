@@ -56,7 +56,19 @@ func (r *Running) Ready(ctx context.Context) (bool, error) {
 	if r.Ended() {
 		return false, fmt.Errorf("the app ended\n%s", r.LogSince(0))
 	}
-	return r.do(ctx, http.MethodGet, "/api/inngest", nil, nil) == nil, nil
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.origin+"/api/inngest", nil)
+	if err != nil {
+		return false, fmt.Errorf("make request: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, nil // it does not listen yet
+	}
+	defer response.Body.Close()
+	// An SDK that has a signing key does not tell everybody what it serves.
+	return response.StatusCode == http.StatusOK || response.StatusCode == http.StatusUnauthorized, nil
 }
 
 // Send publishes events with the SDK's client and returns the IDs that it got.

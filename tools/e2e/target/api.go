@@ -69,6 +69,8 @@ type Step struct {
 type Attempt struct {
 	Number int    `json:"number"`
 	Status string `json:"status"`
+	// HTTPStatus is what the app answered; 0 if it did not.
+	HTTPStatus int `json:"http_status"`
 }
 
 // Function is a function that the server knows.
@@ -134,11 +136,14 @@ func (s *Server) get(ctx context.Context, path string, data any) error {
 }
 
 func (s *Server) do(ctx context.Context, method, path string, body []byte, answer any) error {
-	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, s.url()+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if s.SigningKey != "" {
+		request.Header.Set("Authorization", "Bearer "+s.SigningKey)
+	}
 	response, err := client().Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)

@@ -24,20 +24,21 @@ func startDev(ctx context.Context, settings Settings) (*Server, error) {
 		}
 		arguments = append(arguments, "--grpc-port", strconv.Itoa(grpcPort))
 	} else {
-		arguments = append(arguments, "--grpc-port", "0", "--no-discovery", "--retry-interval", "1s",
-			"--poll-interval", "500ms")
+		arguments = append(arguments, "--grpc-port", "0", "--no-discovery", "--retry-interval", retryInterval,
+			"--poll-interval", pollInterval)
 	}
 	for _, url := range settings.AppURLs {
 		arguments = append(arguments, "--urls", url)
 	}
 	server, err := process.Start(ctx, process.Command{
-		Name: "stepwell dev", Program: settings.Program, Arguments: arguments,
+		Name: "stepwell dev", Program: settings.program("stepwell"), Arguments: arguments,
 	})
 	if err != nil {
 		return nil, err
 	}
 	url := fmt.Sprintf("http://localhost:%d", port)
 	return &Server{
-		URL: url, AppEnv: []string{"INNGEST_DEV=" + url}, EventKey: "any", Processes: []*process.Process{server},
+		URLs: []string{url}, Probes: []string{url + "/ready"}, AppEnv: []string{"INNGEST_DEV=" + url}, EventKey: "any",
+		Processes: []*process.Process{server},
 	}, nil
 }

@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/stepwell/stepwell/tools/e2e/process"
@@ -16,17 +18,29 @@ import (
 // Kind is a way to deploy the server.
 type Kind struct {
 	Name string
+	// Keys is whether the server asks for keys, and signs what it sends to apps.
+	Keys bool
+	// Costly is whether a server is so much to start that not every scenario with every app can have one of its own.
+	Costly bool
 	// Start starts a server of its own for each call, and need not wait for it.
 	Start func(ctx context.Context, settings Settings) (*Server, error)
 }
 
 // Kinds are the kinds under test.
-func Kinds() []Kind { return []Kind{Dev()} }
+func Kinds() []Kind { return []Kind{Dev(), Start(), Split()} }
+
+// How long servers wait, so that tests need not wait as long as users.
+const (
+	retryInterval = "1s"
+	pollInterval  = "500ms"
+)
 
 // Settings are what a test wants of a server.
 type Settings struct {
-	// Program is the stepwell binary.
-	Program string
+	// Programs is the folder of the server's programs.
+	Programs string
+	// Stores are for servers that keep things.
+	Stores *Stores
 	// AppURLs are serve endpoints that the server asks.
 	AppURLs []string
 	// Defaults leaves everything as a user finds it, but for ports and URLs. Otherwise retries come after a second, and
@@ -34,17 +48,28 @@ type Settings struct {
 	Defaults bool
 }
 
+func (s Settings) program(name string) string { return filepath.Join(s.Programs, name) }
+
 // Server is a server that was started.
 type Server struct {
-	// URL is where its HTTP API is.
-	URL string
+	// URLs are where its HTTP API is: one for each door. Requests take them in turn.
+	URLs []string
+	// Probes are the URLs that answer 200 when the server is ready.
+	Probes []string
 	// AppEnv is the environment by which an app finds the server, and proves itself to it.
 	AppEnv []string
 	// EventKey is a key to publish with.
 	EventKey string
+	// SigningKey opens the rest of the API; empty if it is open.
+	SigningKey string
 	// Processes are those of which the server consists.
 	Processes []*process.Process
+
+	requests atomic.Int64
 }
+
+// url is where the next request goes.
+func (s *Server) url() string { return s.URLs[int(s.requests.Add(1))%len(s.URLs)] }
 
 // Stop ends the server.
 func (s *Server) Stop() {
@@ -60,7 +85,17 @@ func (s *Server) Ready(ctx context.Context) (bool, error) {
 			return false, fmt.Errorf("the server ended\n%s", p.LogSince(0))
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/ready", nil)
+	for _, probe := range s.Probes {
+		ready, err := isReady(ctx, probe)
+		if err != nil || !ready {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func isReady(ctx context.Context, probe string) (bool, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, probe, nil)
 	if err != nil {
 		return false, fmt.Errorf("make request: %w", err)
 	}

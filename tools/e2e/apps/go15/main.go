@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log"
 	"os"
@@ -18,6 +19,10 @@ func main() {
 	var options inngestgo.ClientOpts
 	if os.Getenv("CHECKPOINTING") == "on" {
 		options.Checkpoint = checkpoint.ConfigSafe
+		// Unlike the rest of the SDK, its client for checkpoints does not look for the server in the environment.
+		if server := cmp.Or(os.Getenv("INNGEST_API_BASE_URL"), os.Getenv("INNGEST_BASE_URL")); server != "" {
+			options.APIBaseURL = &server
+		}
 	}
 	log.Fatal(kitchensink.Serve(kitchensink.SDK{Options: options, Race: race}))
 }
