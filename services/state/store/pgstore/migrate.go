@@ -71,6 +71,7 @@ func migrate(
 	}
 	// A pooler in transaction mode cannot keep prepared statements.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.ConnectTimeout = connectTimeout
 	db := stdlib.OpenDB(*config)
 	defer db.Close()
 	files, err := fs.Sub(migrationFiles, "migrations")
