@@ -1,5 +1,5 @@
-# `make` lists what there is. Every target may run at any time, does nothing twice, and needs only Go, Node with npm, and
-# for the race detector a C compiler. Tools are built from tools/*/go.mod into bin/, once.
+# `make` lists what there is. Every target may run at any time, does nothing twice, and needs only Go; tests need Node
+# with npm, Postgres and Redis too, and the race detector a C compiler. Tools are built from tools/*/go.mod into bin/, once.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -67,11 +67,11 @@ race: bin/gotally ## run the unit tests with the race detector
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/race.json
 
 .PHONY: e2e
-e2e: build bin/gotally $(NPM_DONE) ## run the end-to-end tests: real SDKs and the load program against bin/stepwell
+e2e: build bin/gotally $(NPM_DONE) ## run the end-to-end tests: real SDKs and the load program against what build makes
 	@mkdir -p $(RESULTS)
-	@{ GOWORK=off go test -C tools/e2e -json -count=1 -timeout=20m $(TESTFLAGS) ./... || broken=1; \
-		E2E_SERVER=$${E2E_SERVER:-$(CURDIR)/bin/stepwell} GOWORK=off \
-			go test -C tools/load -json -count=1 $(TESTFLAGS) ./... || broken=1; \
+	@export E2E_SERVER=$${E2E_SERVER:-$(CURDIR)/bin/stepwell} GOWORK=off; \
+		{ go test -C tools/e2e -json -count=1 -timeout=20m $(TESTFLAGS) ./... || broken=1; \
+		go test -C tools/load -json -count=1 $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/e2e.json
 
 TRIALS ?= 10

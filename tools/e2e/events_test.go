@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/stepwell/stepwell/tools/e2e/target"
@@ -10,6 +12,7 @@ func events() []scenario {
 	return []scenario{
 		{name: "event id twice", play: eventTwice},
 		{name: "event ids keep order", play: eventOrder},
+		{name: "events by API", play: eventsByAPI},
 	}
 }
 
@@ -41,5 +44,22 @@ func eventOrder(s *scene) {
 	for n, id := range s.send(list...) {
 		echoed := decode[echo](s, s.output(s.runOf(id)))
 		require.EqualValues(s, n, echoed.Data["n"])
+	}
+}
+
+// eventsByAPI: events start runs through whichever door they come, and copies of an event start one run even if they come
+// through different ones.
+func eventsByAPI(s *scene) {
+	publish := func(id string, n int) string {
+		ids, err := s.server.Publish(s.Context(), target.Event{Name: "e2e/echo", ID: id, Data: map[string]any{"n": n}})
+		require.NoError(s, err)
+		return s.runOf(ids[0])
+	}
+	for n := range 4 {
+		id := fmt.Sprintf("api-%d-%s", n, s.app.Name)
+		run := publish(id, n)
+		require.Equal(s, run, publish(id, -1))
+		require.EqualValues(s, n, decode[echo](s, s.output(run)).Data["n"])
+		require.Len(s, s.executions(run), 1)
 	}
 }
