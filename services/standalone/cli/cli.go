@@ -45,7 +45,8 @@ func New(version string, environ []string) *cobra.Command {
 	// It has no flag: what stands on a command line is seen by everybody on the machine.
 	o.signingKey = daemon.Lookup(environ, "STEPWELL_SIGNING_KEY")
 	root.AddCommand(
-		newDev(version), newStart(version, environ), newConfig(version, environ), newMigrate(version, environ), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
+		newDev(version), newStart(version, environ), newConfig(version, environ), newMigrate(version, environ),
+		newDoctor(version, environ, o), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
 	)
 	return root
 }

@@ -98,7 +98,7 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 	p.OnExit(queue.Close)
 	p.NeedsReady("redis", queue.Check)
 	deps := standalone.Deps{
-		Store: postgres, Queue: queue, Keys: keys, Transport: executor.NewTransport(),
+		Store: postgres, Queue: queue, Keys: keys, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
 		Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud,
 		Routes: p.Probes().Routes(), Log: p.Log,
 	}
