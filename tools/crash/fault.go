@@ -18,6 +18,7 @@ type verb string
 // The verbs.
 const (
 	kill   verb = "kill"
+	stop   verb = "stop"
 	freeze verb = "freeze"
 	flush  verb = "flush"
 )
@@ -52,6 +53,11 @@ func cards() []fault {
 		{verb: freeze, kind: fleet.State},
 		{verb: freeze, kind: fleet.Executor},
 		{verb: freeze, kind: fleet.Executor},
+		{verb: stop, kind: fleet.EventAPI},
+		{verb: stop, kind: fleet.Runner},
+		{verb: stop, kind: fleet.State},
+		{verb: stop, kind: fleet.Executor},
+		{verb: freeze, kind: fleet.Redis},
 		{verb: flush, kind: fleet.Redis},
 		{verb: kill, kind: fleet.Redis},
 		{verb: kill, kind: fleet.Postgres},
@@ -83,7 +89,7 @@ func draw(random *rand.Rand, count int, during time.Duration) []fault {
 			f.at = faults[len(faults)-1].at
 		}
 		switch {
-		case f.verb == kill:
+		case f.verb == kill, f.verb == stop:
 			f.lasts = between(random, downMin, downMax)
 		case f.verb == freeze && f.kind == fleet.Executor:
 			f.lasts = leaseFor + between(random, 0, beyondLease)
@@ -128,6 +134,8 @@ func (f fault) happen(ctx context.Context, all *fleet.Fleet) bool {
 	switch f.verb {
 	case kill:
 		return member.Kill(f.lasts)
+	case stop:
+		return member.Stop(f.lasts)
 	case freeze:
 		return member.Freeze(ctx, f.lasts)
 	case flush:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // newPostgres makes a server that survives being stopped at once, but not a crash of the machine: it does not wait for
@@ -103,6 +104,7 @@ func newRedis(ctx context.Context, dir string, free *ports) (*Member, error) {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address) // just made of both
+	logging.Disable()                        // that Redis is down is no news here
 	ping := func(ctx context.Context) error {
 		client := redis.NewClient(&redis.Options{Addr: address})
 		defer client.Close()

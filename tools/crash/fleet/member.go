@@ -28,6 +28,9 @@ const (
 // restartAfter is the pause before a program is started again that ended by itself.
 const restartAfter = 300 * time.Millisecond
 
+// youngFor is how long a program is so young that it may not hear yet that it is to end.
+const youngFor = time.Second
+
 // Member is a program of the fleet, which is started again whenever it ends.
 type Member struct {
 	Kind Kind
@@ -49,10 +52,11 @@ type Member struct {
 
 	mu      sync.Mutex
 	process *os.Process
-	// killed says that we ended the program, downFor how long it is to stay so.
-	killed  bool
-	downFor time.Duration
-	exits   []string
+	begun   time.Time
+	// killed says that we ended the program, stopped that it could do that in order, downFor how long it is to stay so.
+	killed, stopped bool
+	downFor         time.Duration
+	exits           []string
 }
 
 // start begins to keep the program running. It ends with the context, and then done is closed.
@@ -91,7 +95,7 @@ func (m *Member) live(ctx context.Context) error {
 	dieWithUs(command, m.death)
 	m.mu.Lock()
 	err = command.Start()
-	m.process = command.Process
+	m.process, m.begun = command.Process, time.Now()
 	m.mu.Unlock()
 	if err != nil {
 		return err
@@ -105,6 +109,9 @@ func (m *Member) pauseAfter(err error) time.Duration {
 	defer m.mu.Unlock()
 	m.process = nil
 	if m.killed {
+		if m.stopped && err != nil {
+			m.exits = append(m.exits, fmt.Sprintf("%s did not end in order (%v): see %s", m.Name, err, m.log))
+		}
 		m.killed = false
 		return m.downFor
 	}
@@ -114,14 +121,25 @@ func (m *Member) pauseAfter(err error) time.Duration {
 
 // Kill ends the program at once, as kill -9 or a crash of the machine does, and has it started again later. It reports
 // whether the program was running.
-func (m *Member) Kill(downFor time.Duration) bool {
+func (m *Member) Kill(downFor time.Duration) bool { return m.end(m.death, downFor) }
+
+// Stop asks the program to end in order, as a deployment does, and has it started again later. It reports whether the
+// program was running, and for long enough to listen to that.
+func (m *Member) Stop(downFor time.Duration) bool {
+	m.mu.Lock()
+	young := time.Since(m.begun) < youngFor
+	m.mu.Unlock()
+	return !young && m.end(syscall.SIGTERM, downFor)
+}
+
+func (m *Member) end(signal syscall.Signal, downFor time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.process == nil || m.killed {
 		return false
 	}
-	m.killed, m.downFor = true, downFor
-	if m.process.Signal(m.death) != nil {
+	m.killed, m.stopped, m.downFor = true, signal != m.death, downFor
+	if m.process.Signal(signal) != nil {
 		m.killed = false // it has just ended by itself
 	}
 	return m.killed
