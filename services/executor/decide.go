@@ -48,6 +48,11 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transit
 	case call.Outcome.HTTPStatus != 0:
 		s.circuits.answered(ctx, origin)
 	}
+	call.Outcome.Ops = s.fetches.resolve(ctx, call.Outcome.Ops)
+	if ctx.Err() != nil {
+		return stepwell.Transition{}, fmt.Errorf("requests of steps given up: %w", context.Cause(ctx))
+	}
+	call.EndedAt = time.Now()
 	if item.Attempt > 0 {
 		// A checkpoint during the call may have forgiven the attempts so far.
 		if call.State, call.Item, err = v.reload(ctx, id); err != nil {

@@ -39,8 +39,8 @@ type Config struct {
 	// CircuitFailuresMax is how many such calls in a row are made to an origin before its other items wait until one
 	// call, tried now and then, is answered.
 	CircuitFailuresMax int `koanf:"circuit_failures_max" doc:"how many calls in a row may reach no app before what is due for it waits"`
-	// CallTimeout bounds one call to an app.
-	CallTimeout time.Duration `koanf:"call_timeout" doc:"bounds one call to an app"`
+	// CallTimeout bounds one call to an app, and one request that a step has the server make.
+	CallTimeout time.Duration `koanf:"call_timeout" doc:"bounds one call to an app, and one request of step.fetch or step.ai.infer"`
 	// StayCallsMax and StayFor bound how long an executor stays on a run before others have their turn.
 	StayCallsMax int           `koanf:"stay_calls_max" doc:"how many calls an executor makes for a run before others have their turn"`
 	StayFor      time.Duration `koanf:"stay_for" doc:"how long an executor stays on a run before others have their turn"`
@@ -88,6 +88,9 @@ type Deps struct {
 	Queue Queue
 	// Transport carries calls to apps; NewTransport makes the usual one.
 	Transport http.RoundTripper
+	// Gateway carries the requests that steps have the server make. NewTransport makes one that keeps to the same rules
+	// about addresses.
+	Gateway http.RoundTripper
 	// Signer signs calls and syncs. The zero Signer, for servers without a key, signs nothing.
 	Signer sdk.Signer
 	// Random returns a number in [0, 1).
@@ -103,6 +106,8 @@ type Service struct {
 	config Config
 	deps   Deps
 	apps   caller
+	// fetches are made for steps.
+	fetches fetcher
 	// circuits are of the origins that apps are called at.
 	circuits *circuits
 	// slots holds a token for each worker that is free.
@@ -114,13 +119,16 @@ func New(config Config, deps Deps) (*Service, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("executor: %w", err)
 	}
-	if deps.State == nil || deps.Queue == nil || deps.Transport == nil || deps.Random == nil || deps.Log == nil ||
-		deps.ServerKind == "" {
-		return nil, errors.New("executor: state, queue, transport, random, server kind and log are needed")
+	if deps.State == nil || deps.Queue == nil || deps.Transport == nil || deps.Gateway == nil || deps.Random == nil ||
+		deps.Log == nil || deps.ServerKind == "" {
+		return nil, errors.New("executor: state, queue, transport, gateway, random, server kind and log are needed")
 	}
 	s := &Service{
 		config: config, deps: deps,
 		apps: caller{transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout},
+		fetches: fetcher{
+			transport: deps.Gateway, timeout: config.CallTimeout, slots: make(chan struct{}, config.Workers),
+		},
 		circuits: &circuits{
 			failuresMax: config.CircuitFailuresMax, random: deps.Random, log: deps.Log, origins: map[string]*circuit{},
 		},

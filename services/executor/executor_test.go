@@ -81,7 +81,7 @@ func newRig(t *testing.T, network app, between func(store.Committer) store.Commi
 	}
 	var err error
 	r.service, err = executor.New(executor.DefaultConfig(), executor.Deps{
-		State: committer, Queue: r.Queue, Transport: network, Random: func() float64 { return 0 },
+		State: committer, Queue: r.Queue, Transport: network, Gateway: network, Random: func() float64 { return 0 },
 		ServerKind: sdk.KindDev, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)

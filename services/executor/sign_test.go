@@ -44,8 +44,8 @@ func signingService(t *testing.T, signer sdk.Signer) *Service {
 	transport := NewTransport()
 	t.Cleanup(transport.CloseIdleConnections)
 	service, err := New(DefaultConfig(), Deps{
-		State: memstore.New(memstore.DefaultConfig()), Queue: memqueue.New(), Transport: transport, Signer: signer,
-		Random: func() float64 { return 0 }, ServerKind: sdk.KindCloud, Log: slog.New(slog.DiscardHandler),
+		State: memstore.New(memstore.DefaultConfig()), Queue: memqueue.New(), Transport: transport, Gateway: transport,
+		Signer: signer, Random: func() float64 { return 0 }, ServerKind: sdk.KindCloud, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	return service

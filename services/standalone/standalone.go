@@ -50,6 +50,8 @@ type Deps struct {
 	// Transport carries calls to apps, Signer signs them.
 	Transport http.RoundTripper
 	Signer    sdk.Signer
+	// Gateway carries the requests that steps have the server make.
+	Gateway http.RoundTripper
 	// Dial looks whether something listens at a local address; needed for a discovery that scans.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// ServerKind is what SDKs are told that this server is.
@@ -137,8 +139,8 @@ func (s *System) compose(network rpc.Network, config Config, deps Deps) (service
 		return made, err
 	}
 	made.executor, err = executor.New(config.Executor, executor.Deps{
-		State: states, Queue: deps.Queue, Transport: deps.Transport, Signer: deps.Signer, Random: rand.Float64,
-		ServerKind: deps.ServerKind, Log: deps.Log,
+		State: states, Queue: deps.Queue, Transport: deps.Transport, Gateway: deps.Gateway, Signer: deps.Signer,
+		Random: rand.Float64, ServerKind: deps.ServerKind, Log: deps.Log,
 	})
 	if err != nil {
 		return made, err

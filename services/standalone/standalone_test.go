@@ -65,7 +65,7 @@ func inWorld(t *testing.T, functions map[string]function, test func(*testing.T, 
 		config := standalone.Config{Runner: rareDuties(), Executor: executor.DefaultConfig()}
 		system, err := standalone.New(config, standalone.Deps{
 			Store: memstore.New(memstore.DefaultConfig()), Queue: w.queue, Keys: eventapi.OpenKeys{},
-			HTTP: []net.Listener{hosts["server:80"]}, Transport: transport, ServerKind: sdk.KindDev,
+			HTTP: []net.Listener{hosts["server:80"]}, Transport: transport, Gateway: transport, ServerKind: sdk.KindDev,
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
 		require.NoError(t, err)

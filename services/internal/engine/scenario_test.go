@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,6 +27,7 @@ import (
 //	start [retries=n] [ts=duration]     an event starts the run
 //	call item [status=n] [header=value] the app answers the item's call with the body below; unreached calls do not
 //	  [system=duration]                 count for a time
+//	answer step [status=n] [header=value] what requests of the step are answered with; none has no answer
 //	body item                           what a call of the item sends
 //	claim item generation=n             a later lease takes the item over
 //	checkpoint item [generation=n]      the app reports the steps below while its call goes on
@@ -40,7 +42,7 @@ func TestScenarios(t *testing.T) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			t.Helper()
 			verbs := map[string]func(*testing.T, *datadriven.TestData) string{
-				"start": s.start, "call": s.call, "body": s.body, "claim": s.claim, "checkpoint": s.checkpoint,
+				"answer": s.answer, "start": s.start, "call": s.call, "body": s.body, "claim": s.claim, "checkpoint": s.checkpoint,
 				"wake": s.wake, "cancel": s.cancel, "pass": s.pass, "history": s.history,
 			}
 			verb, known := verbs[d.Cmd]
@@ -57,11 +59,14 @@ type scenario struct {
 	store *memstore.Store
 	id    stepwell.RunID
 	now   time.Time
+	// answers are to the requests that steps ask for.
+	answers map[stepwell.StepID]sdk.Response
 }
 
 func (s *scenario) start(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
 	s.store, s.now = memstore.New(memstore.DefaultConfig()), epoch()
+	s.answers = map[stepwell.StepID]sdk.Response{}
 	environment := stepwell.DefaultEnvironment()
 	app := stepwell.App{ID: stepwell.NewAppID(environment, "shop"), Environment: environment, Name: "shop"}
 	function := stepwell.Function{
@@ -100,15 +105,7 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 	response := sdk.Response{Status: http.StatusPartialContent, Header: http.Header{}, Body: []byte(d.Input)}
 	response.Header.Set(sdk.HeaderSDK, "js:v4.24.0")
 	response.Header.Set(sdk.HeaderRequestVersion, "2")
-	for _, arg := range d.CmdArgs[1:] {
-		switch arg.Key {
-		case "status":
-			response.Status = argument(t, d, "status", strconv.Atoi)
-		case "generation", "system":
-		default:
-			response.Header.Set(arg.Key, arg.Vals[0])
-		}
-	}
+	respond(t, d, &response)
 	state := s.load(t)
 	generation := 1
 	if d.HasArg("generation") {
@@ -120,10 +117,46 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 	}
 	started := s.now
 	s.now = s.now.Add(time.Second)
+	outcome := sdk.Parse(response, s.now)
+	for i, op := range outcome.Ops {
+		if op.Code == stepwell.OpFetch {
+			outcome.Ops[i] = s.fetch(op)
+		}
+	}
 	return s.commit(t, engine.Settle(engine.Call{
-		State: state, Item: item, Generation: generation, Outcome: sdk.Parse(response, s.now),
+		State: state, Item: item, Generation: generation, Outcome: outcome,
 		StartedAt: started, EndedAt: s.now, SystemRetryFor: system,
 	}))
+}
+
+// respond fills in a response as the directive's arguments say.
+func respond(t *testing.T, d *datadriven.TestData, response *sdk.Response) {
+	t.Helper()
+	for _, arg := range d.CmdArgs[1:] {
+		switch arg.Key {
+		case "status":
+			response.Status = argument(t, d, "status", strconv.Atoi)
+		case "generation", "system":
+		default:
+			response.Header.Set(arg.Key, arg.Vals[0])
+		}
+	}
+}
+
+func (s *scenario) answer(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	response := sdk.Response{Status: http.StatusOK, Header: http.Header{}, Body: []byte(d.Input)}
+	respond(t, d, &response)
+	s.answers[stepwell.StepID(d.CmdArgs[0].Key)] = response
+	return "ok\n"
+}
+
+// fetch does what the shell does with a step's request.
+func (s *scenario) fetch(op stepwell.Op) stepwell.Op {
+	if response, answered := s.answers[op.Step]; answered {
+		return sdk.Fetched(op, response, op.Request.URL, s.now)
+	}
+	return sdk.FetchFailed(op, errors.New("connection refused"), false)
 }
 
 func (s *scenario) body(t *testing.T, d *datadriven.TestData) string {

@@ -104,7 +104,8 @@ func (d *decision) apply(op stepwell.Op) {
 		d.open(op, stepwell.StepSleep, stepwell.ItemSleep, op.DueAt)
 	case stepwell.OpRunComplete:
 		d.finish(op.Data)
-	case stepwell.OpUnsupported:
+	case stepwell.OpFetch, stepwell.OpUnsupported:
+		// A fetch that is left over is one that the caller did not know how to make.
 		d.fail(stepwell.Failure{
 			Name: "unsupported_operation",
 			Message: fmt.Sprintf("Step %q: the app's SDK asked for the operation %q, which this version of Stepwell does not know",
@@ -116,14 +117,14 @@ func (d *decision) apply(op stepwell.Op) {
 // record adds a step's result.
 func (d *decision) record(op stepwell.Op, status stepwell.StepStatus, result stepwell.Result) {
 	step := stepwell.Step{
-		ID: op.Step, Name: op.Name, Kind: stepwell.StepRun, Status: status, Result: result,
+		ID: op.Step, Name: op.Name, Kind: op.Kind, Status: status, Result: result,
 		OpenedAt: d.StartedAt, StartedAt: op.StartedAt, EndedAt: op.EndedAt,
 	}
 	if step.StartedAt.IsZero() {
 		step.StartedAt, step.EndedAt = d.StartedAt, d.EndedAt
 	}
 	d.out.Records = append(d.out.Records, step)
-	if d.out.Attempt != nil {
+	if d.out.Attempt != nil && len(d.out.Attempt.Error) == 0 { // an error among several operations is what it tells of
 		d.out.Attempt.Step, d.out.Attempt.StepName = op.Step, op.Name
 	}
 	if op.Step == d.Item.Step {
@@ -133,13 +134,19 @@ func (d *decision) record(op stepwell.Op, status stepwell.StepStatus, result ste
 
 // stepFailed tries the step again if that is allowed, else records its error, which the app's code may catch.
 func (d *decision) stepFailed(op stepwell.Op, final bool) {
-	d.out.Attempt.Step, d.out.Attempt.StepName, d.out.Attempt.Error = op.Step, op.Name, op.Failure
 	if !final && d.mayRetry() {
+		if op.RetryAt.After(d.Outcome.RetryAt) {
+			d.Outcome.RetryAt = op.RetryAt
+		}
+		d.out.Attempt.Step, d.out.Attempt.StepName, d.out.Attempt.Error = op.Step, op.Name, op.Failure
 		d.retry()
 		return
 	}
 	d.record(op, stepwell.StepFailed, stepwell.Result{Kind: stepwell.ResultError, JSON: op.Failure})
-	d.out.Attempt.Status = stepwell.AttemptFailed
+	if d.out.Retry == nil { // else the attempt is about what is tried again
+		d.out.Attempt.Step, d.out.Attempt.StepName, d.out.Attempt.Error = op.Step, op.Name, op.Failure
+		d.out.Attempt.Status = stepwell.AttemptFailed
+	}
 }
 
 // bodyFailed tries the call again if that is allowed, else fails the run.

@@ -75,11 +75,14 @@ func textOf(raw json.RawMessage) (string, bool) {
 }
 
 // quote is the text as a JSON string, escaped no more than needed.
-func quote(text string) json.RawMessage {
+func quote(text string) json.RawMessage { return encode(text) }
+
+// encode is a value that can be encoded as JSON, escaped no more than needed.
+func encode(value any) json.RawMessage {
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(text) // a string always encodes
+	_ = encoder.Encode(value)
 	return bytes.TrimRight(buf.Bytes(), "\n")
 }
 

@@ -148,6 +148,10 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 	case "Sleep":
 		op.Code = stepwell.OpSleep
 		op.DueAt, err = o.sleepEnd(opts, now)
+	case "Gateway":
+		op = o.fetch(op, stepwell.StepFetch)
+	case "AIGateway", "AiGateway":
+		op = o.fetch(op, stepwell.StepInfer)
 	case "RunComplete":
 		op.Code, op.Data = stepwell.OpRunComplete, orNull(o.Data)
 	case "DiscoveryRequest":

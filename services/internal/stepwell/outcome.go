@@ -50,6 +50,9 @@ const (
 	OpRunComplete
 	// OpDiscoveryRequest: the app wants to be called again.
 	OpDiscoveryRequest
+	// OpFetch: a step wants the server to make its Request. Whoever called the app does so, and puts what came of it in
+	// the operation's place: an OpStepRun, OpStepError or OpStepFailed.
+	OpFetch
 	// OpUnsupported: this version of the server does not know the operation called Code.
 	OpUnsupported
 )
@@ -62,6 +65,8 @@ type Op struct {
 	Step   StepID
 	// Name is what the author called the step.
 	Name string
+	// Kind is what the step does, for operations that tell or fetch its result.
+	Kind StepKind
 	// Data is the value of OpStepRun and OpRunComplete.
 	Data json.RawMessage
 	// Failure is the error of OpStepError and OpStepFailed: a Failure as JSON.
@@ -73,4 +78,18 @@ type Op struct {
 	DueAt time.Time
 	// Race says that the step takes part in a race: its end must be seen although others are open.
 	Race bool
+	// RetryAt is when OpStepError wants to be tried again; zero if it did not say.
+	RetryAt time.Time
+	// Request is what OpFetch asks for.
+	Request *Request
+}
+
+// Request is an HTTP request that the server makes for a step.
+type Request struct {
+	Method string
+	URL    string
+	Header map[string]string
+	Body   []byte
+	// Secret is the key that the request holds, which no error may tell; empty if there is none.
+	Secret string
 }

@@ -116,10 +116,10 @@ func (o *devOptions) run(ctx context.Context, out io.Writer) error {
 	}
 	system, err := standalone.New(standalone.Config{Runner: runner.DefaultConfig(), Executor: o.executor, Discovery: o.discovery}, standalone.Deps{
 		Store: memstore.New(o.memory), Queue: memqueue.New(), Keys: eventapi.OpenKeys{},
-		HTTP: httpListeners, GRPC: grpcListeners, Transport: executor.NewTransport(), Gateway: executor.NewTransport(), Dial: (&net.Dialer{}).DialContext,
-		ServerKind: sdk.KindDev,
-		Routes:     map[string]http.Handler{"GET /dev": http.HandlerFunc(o.serveDev)},
-		Log:        slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: o.logLevel})),
+		HTTP: httpListeners, GRPC: grpcListeners, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
+		Dial: (&net.Dialer{}).DialContext, ServerKind: sdk.KindDev,
+		Routes: map[string]http.Handler{"GET /dev": http.HandlerFunc(o.serveDev)},
+		Log:    slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: o.logLevel})),
 	})
 	if err != nil {
 		return err

@@ -75,8 +75,8 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 	p.OnExit(queue.Close)
 	p.NeedsReady("redis", queue.Check)
 	service, err := executor.New(s.Executor, executor.Deps{
-		State: states, Queue: queue, Transport: executor.NewTransport(), Random: rand.Float64,
-		Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud, Log: p.Log,
+		State: states, Queue: queue, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
+		Random: rand.Float64, Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud, Log: p.Log,
 	})
 	if err != nil {
 		return err
