@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -80,10 +79,6 @@ func (s *setting) node() (*yaml.Node, error) {
 // Reference returns a Markdown table of all settings, for docs/configuration.md.
 func (s *Settings) Reference() string {
 	var table strings.Builder
-	if slices.ContainsFunc(s.settings, func(setting *setting) bool { return setting.secret != nil }) {
-		table.WriteString("A secret may be in a file of its own: the key then ends in `_file`, the variable in `_FILE`, " +
-			"the flag in `-file`,\nand the value is the file's path. Several secrets stand one on a line.\n\n")
-	}
 	table.WriteString("| Key | Environment | Flag | Type | Default | Meaning |\n|---|---|---|---|---|---|\n")
 	for _, setting := range s.settings {
 		if setting.secret != nil {
@@ -112,20 +107,17 @@ func code(prefix string, names ...string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// The lines between which a page holds what Reference returns.
-const (
-	referenceBegin = "<!-- settings: generated, do not edit -->\n"
-	referenceEnd   = "<!-- end of settings -->\n"
-)
+// referenceEnd ends what a page holds of a reference.
+const referenceEnd = "<!-- end of settings -->\n"
 
-// InsertReference returns a page with what is between its lines for the settings replaced. A test compares the page
-// with what this returns of it, so that the page is never behind the code.
-func (s *Settings) InsertReference(page string) (string, error) {
-	before, rest, begins := strings.Cut(page, referenceBegin)
+// InsertReference returns a page with the reference of a program's settings replaced, which is between two lines. A test
+// compares the page with what this returns of it, so that the page is never behind the code.
+func InsertReference(page, program, reference string) (string, error) {
+	begin := "<!-- settings of " + program + ": generated, do not edit -->\n"
+	before, rest, begins := strings.Cut(page, begin)
 	_, after, ends := strings.Cut(rest, referenceEnd)
 	if !begins || !ends {
-		return "", fmt.Errorf("the page must have the lines %q and %q",
-			strings.TrimSpace(referenceBegin), strings.TrimSpace(referenceEnd))
+		return "", fmt.Errorf("the page must have the lines %q and %q", strings.TrimSpace(begin), strings.TrimSpace(referenceEnd))
 	}
-	return before + referenceBegin + "\n" + s.Reference() + "\n" + referenceEnd + after, nil
+	return before + begin + "\n" + reference + "\n" + referenceEnd + after, nil
 }

@@ -65,15 +65,16 @@ func TestReference(t *testing.T) {
 	require.NoError(t, err)
 	page, err := os.ReadFile("testdata/page.md")
 	require.NoError(t, err)
-	current, err := s.InsertReference(string(page))
+	current, err := config.InsertReference(string(page), "server", s.Reference())
 	require.NoError(t, err)
 	require.Equal(t, string(page), current, "testdata/page.md is to be:\n%s", current)
 	require.NotContains(t, current, "secret:")
 
 	for _, broken := range []string{
-		"", "# Settings", "<!-- end of settings -->\n<!-- settings: generated, do not edit -->\n",
+		"", "# Settings", "<!-- end of settings -->\n<!-- settings of server: generated, do not edit -->\n",
+		"<!-- settings of other: generated, do not edit -->\n<!-- end of settings -->\n",
 	} {
-		_, err = s.InsertReference(broken)
+		_, err = config.InsertReference(broken, "server", "")
 		require.ErrorContains(t, err, "the page must have the lines")
 	}
 }

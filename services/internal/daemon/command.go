@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ func (p Program) Command() *cobra.Command {
 
 // ConfigCommand is the command that prints the settings in effect.
 func (p Program) ConfigCommand() *cobra.Command {
-	return p.command(&cobra.Command{
+	command := p.command(&cobra.Command{
 		Use: "config", Short: "Print the settings in effect, each with its source; secrets are hidden",
 		Long: "Print the settings in effect as a YAML file, each with where it comes from. Secrets are hidden.\n\n" +
 			"The order is: defaults, the file, the environment, flags; what comes later wins.",
@@ -69,6 +70,19 @@ func (p Program) ConfigCommand() *cobra.Command {
 		}
 		return err
 	})
+	reference := command.Flags().Bool("reference", false, "print all settings there are as a Markdown table instead")
+	effective := command.RunE
+	command.RunE = func(cmd *cobra.Command, args []string) error {
+		if !*reference {
+			return effective(cmd, args)
+		}
+		settings, err := p.describe()
+		if err == nil {
+			_, err = fmt.Fprint(cmd.OutOrStdout(), settings.Reference())
+		}
+		return err
+	}
+	return command
 }
 
 // commandPath is how commands beside this one are called.
@@ -108,9 +122,7 @@ func (p Program) MigrateCommand(
 func (p Program) command(
 	command *cobra.Command, run func(cmd *cobra.Command, settings *config.Settings) error,
 ) *cobra.Command {
-	p.Options.EnvPrefix = envPrefix
-	p.Options.EnvForeign = append(p.Options.EnvForeign, envConfig, "STEPWELL_SERVER")
-	settings, mistake := config.For(p.Settings, p.Options)
+	settings, mistake := p.describe()
 	command.Args = cobra.NoArgs
 	command.SilenceUsage, command.SilenceErrors = true, true
 	var file string
@@ -134,6 +146,13 @@ func (p Program) command(
 		return run(cmd, settings)
 	}
 	return command
+}
+
+// describe describes the program's settings.
+func (p Program) describe() (*config.Settings, error) {
+	p.Options.EnvPrefix = envPrefix
+	p.Options.EnvForeign = slices.Concat(p.Options.EnvForeign, []string{envConfig, "STEPWELL_SERVER"})
+	return config.For(p.Settings, p.Options)
 }
 
 // VersionCommand prints the version.

@@ -94,6 +94,16 @@ func TestConfigShowsWhatIsInEffect(t *testing.T) {
 	}
 }
 
+// TestReferenceOfSettings needs no settings, and tells defaults even where others are in effect.
+func TestReferenceOfSettings(t *testing.T) {
+	t.Parallel()
+	p := newProgram(enough, "STEPWELL_TILL_COUNT=many")
+	out, err := p.run(t.Context(), p.ConfigCommand(), "--reference")
+	require.NoError(t, err)
+	require.Contains(t, out, "| `till.count` | `STEPWELL_TILL_COUNT` | `--till-count` | number | `1` | how many there are |\n")
+	require.Contains(t, out, "| `shop` | `STEPWELL_SHOP`, `SHOP_NAME` | `--shop` | text | `corner` | what the shop is called |\n")
+}
+
 // TestMistakeInTheProgramIsTold when it runs, not by a panic when it is made.
 func TestMistakeInTheProgramIsTold(t *testing.T) {
 	t.Parallel()
