@@ -69,11 +69,13 @@ type Discovery struct {
 	answers map[string]string
 	// skip is for how many rounds a port is left alone, because something else than an app listens there.
 	skip map[string]int
+	// silent is how often in a row a port took a connection and said nothing in time.
+	silent map[string]int
 }
 
 // New returns a discovery that starts nothing.
 func New(config Config, deps Deps) *Discovery {
-	return &Discovery{config: config, deps: deps, answers: map[string]string{}, skip: map[string]int{}}
+	return &Discovery{config: config, deps: deps, answers: map[string]string{}, skip: map[string]int{}, silent: map[string]int{}}
 }
 
 const (
@@ -84,6 +86,9 @@ const (
 	probeTimeout = time.Second
 	// skipRounds is how long a port with something else is left alone.
 	skipRounds = 12
+	// silentMax is how often a port may say nothing before it is left alone, too: an app that has just started, or that is
+	// compiled when it is first asked, says nothing at first.
+	silentMax = 3
 )
 
 // Run asks in rounds until the context ends.
@@ -157,10 +162,12 @@ func (d *Discovery) scan(ctx context.Context, found map[string]bool) {
 		if !d.listens(ctx, host) {
 			continue
 		}
-		url := d.probe(ctx, host)
+		url, inTime := d.probe(ctx, host)
 		switch {
+		case !inTime && d.silent[host] < silentMax:
+			d.silent[host]++
 		case url == "":
-			d.skip[host] = skipRounds
+			d.skip[host], d.silent[host] = skipRounds, 0
 		case !found[url] && !d.given(url):
 			found[url] = true
 			d.deps.Log.InfoContext(ctx, "app found", slog.String("url", url))
@@ -183,24 +190,24 @@ func (d *Discovery) listens(ctx context.Context, host string) bool {
 	return conn.Close() == nil
 }
 
-// probe returns the URL under the host where an SDK answers; empty if there is none.
-func (d *Discovery) probe(ctx context.Context, host string) string {
+// probe returns the URL under the host where an SDK answers, empty if there is none, and whether all answers came in time.
+func (d *Discovery) probe(ctx context.Context, host string) (found string, inTime bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	for _, path := range paths() {
 		url := "http://" + host + path
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
-			return ""
+			return "", true
 		}
 		response, err := d.deps.Transport.RoundTrip(request)
 		if err != nil {
-			return "" // not HTTP
+			return "", ctx.Err() == nil // if it came in time it is no HTTP
 		}
 		isSDK := response.Header.Get(sdk.HeaderSDK) != ""
 		if response.Body.Close() == nil && isSDK {
-			return url
+			return url, true
 		}
 	}
-	return ""
+	return "", true
 }

@@ -39,8 +39,10 @@ type machine struct {
 	apps map[string]error
 	// slow is how long an app takes to answer.
 	slow time.Duration
-	// listening are local ports; what answers there, or nil for something that is not HTTP.
+	// listening are local ports; what answers there, or nil for something that takes connections and says nothing.
 	listening map[string]func(path string) http.Header
+	// garbled are ports that answer with something that is not HTTP.
+	garbled map[string]bool
 	// silent are ports that never answer a connection.
 	silent map[string]bool
 
@@ -123,6 +125,9 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.handOver()
 	m.probes = append(m.probes, r.Method+" "+r.URL.String())
 	answer := m.listening[r.URL.Host]
+	if m.garbled[r.URL.Host] {
+		return nil, errors.New("malformed HTTP response")
+	}
 	if answer == nil {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -336,11 +341,11 @@ func TestScanFindsAnApp(t *testing.T) {
 // TestScanLeavesOtherProgramsAlone: for a while, so that their logs do not fill; an app may take their place later.
 func TestScanLeavesOtherProgramsAlone(t *testing.T) {
 	t.Parallel()
-	for name, program := range map[string]func(string) http.Header{"HTTP": appAt("/elsewhere"), "no HTTP": nil} {
+	for name, garbled := range map[string]bool{"HTTP": false, "no HTTP": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			discover(t, discovery.Config{Scan: true, Interval: interval}, func(m *machine) {
-				m.listening["localhost:8080"] = program
+				m.listening["localhost:8080"], m.garbled = appAt("/elsewhere"), map[string]bool{"localhost:8080": garbled}
 			}, func(t *testing.T, m *machine) {
 				looked := func() int {
 					other := func(dialled string) bool { return dialled != "localhost:8080" }
@@ -353,13 +358,35 @@ func TestScanLeavesOtherProgramsAlone(t *testing.T) {
 				require.Len(t, m.probes, before)
 				m.rounds(1)
 				require.Equal(t, 2, looked(), "after twelve rounds it is looked at again")
-				m.listening["localhost:8080"] = appAt("/api/inngest")
+				m.listening["localhost:8080"], m.garbled = appAt("/api/inngest"), nil
 				m.apps["http://localhost:8080/api/inngest"] = nil
 				m.rounds(13)
 				require.Equal(t, []string{`level=INFO msg="app found" url=http://localhost:8080/api/inngest`}, m.lines())
 			})
 		})
 	}
+}
+
+// TestScanAsksASlowAppAgain: one that was just started, or is compiled when it is first asked, is found as soon as it
+// answers in time. What never does is left alone like any other program.
+func TestScanAsksASlowAppAgain(t *testing.T) {
+	t.Parallel()
+	url := "http://localhost:3000/api/inngest"
+	config := discovery.Config{Scan: true, Interval: interval}
+	discover(t, config, func(m *machine) { m.listening["localhost:3000"] = nil }, func(t *testing.T, m *machine) {
+		m.rounds(2)
+		m.listening["localhost:3000"], m.apps[url] = appAt("/api/inngest"), nil
+		m.rounds(1)
+		require.Equal(t, []string{"15s " + url}, m.syncs)
+	})
+	discover(t, config, func(m *machine) { m.listening["localhost:3000"] = nil }, func(t *testing.T, m *machine) {
+		m.rounds(4)
+		require.Len(t, m.probes, 4)
+		m.rounds(11)
+		require.Len(t, m.probes, 4)
+		m.rounds(1)
+		require.Len(t, m.probes, 5)
+	})
 }
 
 // TestScanDoesNotWaitForSilentPorts: a firewall that drops packets does not hold up the round.
