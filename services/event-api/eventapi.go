@@ -28,6 +28,7 @@ type State interface {
 	store.Ingester
 	store.Catalog
 	store.Reader
+	store.Loader
 }
 
 // Runner is what the service needs of the runner.
@@ -98,6 +99,8 @@ func (s *Service) routes() []route {
 		{pattern: "POST /fn/register", serve: s.authorized(s.register)},
 		{pattern: "PUT /fn/register", serve: s.authorized(s.register)},
 
+		{pattern: "GET /v0/runs/{run}/actions", serve: s.authorized(s.runActions)},
+		{pattern: "GET /v0/runs/{run}/batch", serve: s.authorized(s.runBatch)},
 		{pattern: "POST /v1/checkpoint/{run}/async", serve: s.authorized(s.checkpoint)},
 		{pattern: "POST /v1/http/runs/{run}/async", serve: s.authorized(s.checkpoint)},
 		{pattern: "GET /v1/events/{event}/runs", serve: s.authorized(s.getEventRuns)},

@@ -49,6 +49,8 @@ func statusOf(err error) int {
 		return http.StatusUnauthorized
 	case errors.Is(err, stepwell.ErrNotFound):
 		return http.StatusNotFound
+	case errors.Is(err, errRunEnded):
+		return http.StatusGone
 	case errors.Is(err, stepwell.ErrConflict):
 		return http.StatusConflict
 	case errors.Is(err, stepwell.ErrTooLarge):

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -82,45 +83,71 @@ type callStack struct {
 
 // Body is the call's body, assembled from the bytes that are stored.
 func (c Call) Body() ([]byte, error) {
-	context, err := json.Marshal(c.context())
+	content := c.content()
+	context, err := json.Marshal(c.context(content.useAPI))
 	if err != nil {
 		return nil, fmt.Errorf("encode context: %w", err)
 	}
-	events := c.State.Events
-	size := len(context) + 256
-	for _, event := range events {
-		size += 2*(len(event.Data)+len(event.User)) + 256
-	}
-	for _, step := range c.State.Steps {
-		size += len(step.Result.JSON) + 64
-	}
-	body := make([]byte, 0, size)
+	body := make([]byte, 0, content.size)
 	body = append(body, `{"ctx":`...)
 	body = append(body, context...)
 	body = append(body, `,"defers":{},"event":`...)
-	body = AppendEvent(body, events[0])
-	body = append(body, `,"events":[`...)
-	for i, event := range events {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = AppendEvent(body, event)
-	}
-	body = append(body, `],"steps":{`...)
-	for i, step := range c.State.Steps {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, quote(string(step.ID))...)
-		body = append(body, ':')
-		body = step.Result.AppendMemo(body)
-	}
-	body = append(body, `},"use_api":false,"version":`...)
+	body = AppendEvent(body, c.State.Events[0])
+	body = append(body, `,"events":`...)
+	body = AppendEvents(body, content.events)
+	body = append(body, `,"steps":`...)
+	body = AppendMemos(body, content.steps)
+	body = append(body, `,"use_api":`...)
+	body = strconv.AppendBool(body, content.useAPI)
+	body = append(body, `,"version":`...)
 	body = strconv.AppendInt(body, int64(c.State.Run.Progress.RequestVersion), 10)
 	return append(body, '}'), nil
 }
 
-func (c Call) context() callContext {
+// content is what a call tells of its run besides the context.
+type content struct {
+	events []stepwell.Event
+	steps  []stepwell.Step
+	// useAPI says that events or steps are left out, and that the app is to ask for them.
+	useAPI bool
+	// size is how many bytes the body takes, or somewhat more.
+	size int
+}
+
+// content leaves out what makes the call larger than CallBytesMax, if the app's SDK knows how to ask for it. Go's does
+// not: it reads `use_api` and does nothing about it, so that without its memos it would run all steps again. It gets
+// everything in the call, however large; so does an SDK that nobody knows.
+func (c Call) content() content {
+	const (
+		contextBytes = 1 << 10 // without the stack, below
+		eventBytes   = 256     // an event's members besides its data
+		memoBytes    = 64      // a memo's besides the result
+		stackBytes   = 48      // a step's id in the stack
+	)
+	first, events, steps := 0, 0, 0
+	for i, event := range c.State.Events {
+		size := len(event.Data) + len(event.User) + eventBytes
+		events += size
+		if i == 0 {
+			first = contextBytes + size
+		}
+	}
+	for _, step := range c.State.Steps {
+		first += stackBytes
+		steps += len(step.Result.JSON) + memoBytes
+	}
+	all := content{events: c.State.Events, steps: c.State.Steps, size: first + events + steps}
+	asks := strings.HasPrefix(c.State.App.SDK, "js:") || strings.HasPrefix(c.State.App.SDK, "py:")
+	switch {
+	case all.size <= CallBytesMax || !asks:
+		return all
+	case first+events <= CallBytesMax:
+		return content{useAPI: true, events: c.State.Events, size: first + events}
+	}
+	return content{useAPI: true, size: first}
+}
+
+func (c Call) context(useAPI bool) callContext {
 	stack := make([]stepwell.StepID, len(c.State.Steps))
 	for i, step := range c.State.Steps {
 		stack[i] = step.ID
@@ -137,6 +164,7 @@ func (c Call) context() callContext {
 		RunID:                     c.State.Run.ID.String(),
 		Stack:                     callStack{Current: len(stack), Stack: stack},
 		StepID:                    plainStep,
+		UseAPI:                    useAPI,
 	}
 }
 
@@ -152,6 +180,32 @@ func DecodeItemID(text string) (stepwell.ItemID, error) {
 		return "", stepwell.Invalidf("qi_id %q was not given out by this server", text)
 	}
 	return stepwell.ItemID(id), nil
+}
+
+// AppendMemos appends the recorded steps as functions see them: an object, in the order in which they were recorded.
+func AppendMemos(body []byte, steps []stepwell.Step) []byte {
+	body = append(body, '{')
+	for i, step := range steps {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, quote(string(step.ID))...)
+		body = append(body, ':')
+		body = step.Result.AppendMemo(body)
+	}
+	return append(body, '}')
+}
+
+// AppendEvents appends a list of events as functions see them.
+func AppendEvents(body []byte, events []stepwell.Event) []byte {
+	body = append(body, '[')
+	for i, event := range events {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = AppendEvent(body, event)
+	}
+	return append(body, ']')
 }
 
 // AppendEvent appends the event as functions see it, its members in the order of their names.

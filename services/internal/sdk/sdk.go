@@ -38,6 +38,8 @@ const (
 
 // The bounds of the protocol (docs/limits.md).
 const (
+	// CallBytesMax bounds the body of a call to an app whose SDK can ask for what is left out.
+	CallBytesMax = 4 << 20
 	// ResponseBytesMax bounds an app's answer to a call.
 	ResponseBytesMax = 8 << 20
 	// OpsMax bounds the operations of one answer.

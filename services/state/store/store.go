@@ -94,8 +94,16 @@ type StartedRun struct {
 	Existed bool
 }
 
+// Loader loads what calls to apps are made of.
+type Loader interface {
+	// LoadRuns returns what deciding the runs' next transitions needs, in the same order, as of all commits that were
+	// reported as done. Runs of all environments are found. Errors of one: stepwell.ErrNotFound.
+	LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]Loaded, error)
+}
+
 // Committer changes runs.
 type Committer interface {
+	Loader
 	// Commit applies each transition as one fact, by Apply, and reports in the same order. Transitions of different
 	// runs are independent; those of one run are applied in order. Errors of one: stepwell.ErrNotFound if the run is
 	// unknown, and those of Apply.
@@ -103,9 +111,6 @@ type Committer interface {
 	// Claim makes generation the item's latest lease, so that older ones can no longer settle it (I12). Every lease of
 	// an item but its first claims it before it works. Errors: as Commit; ErrConflict if a later lease claimed it.
 	Claim(ctx context.Context, item stepwell.ItemID, generation int) error
-	// LoadRuns returns what deciding the runs' next transitions needs, in the same order, as of all commits that were
-	// reported as done. Errors of one: stepwell.ErrNotFound.
-	LoadRuns(ctx context.Context, ids []stepwell.RunID) ([]Loaded, error)
 }
 
 // Loaded is the answer for one run.
@@ -115,7 +120,7 @@ type Loaded struct {
 }
 
 // LoadRun loads a single run.
-func LoadRun(ctx context.Context, from Committer, id stepwell.RunID) (stepwell.RunState, error) {
+func LoadRun(ctx context.Context, from Loader, id stepwell.RunID) (stepwell.RunState, error) {
 	loaded, err := from.LoadRuns(ctx, []stepwell.RunID{id})
 	if err != nil {
 		return stepwell.RunState{}, err
