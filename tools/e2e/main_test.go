@@ -30,7 +30,7 @@ const (
 )
 
 // scenariosAtOnce is how many scenarios run at a time. They wait more than they work: for timers, retries and restarts.
-const scenariosAtOnce = "12"
+const scenariosAtOnce = "8"
 
 // programs is the folder of the programs under test.
 var programs string

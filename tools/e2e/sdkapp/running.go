@@ -148,7 +148,7 @@ func (e Executions) Counts() map[string]int {
 func (e Execution) Began() time.Time { return time.UnixMilli(e.At) }
 
 // requestTimeout bounds a request to an app.
-const requestTimeout = 20 * time.Second
+const requestTimeout = time.Minute
 
 func (r *Running) do(ctx context.Context, method, path string, body []byte, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -107,6 +107,6 @@ func isReady(ctx context.Context, probe string) (bool, error) {
 }
 
 // requestTimeout bounds a request to the server.
-const requestTimeout = 20 * time.Second
+const requestTimeout = time.Minute
 
 func client() *http.Client { return &http.Client{Timeout: requestTimeout} }
