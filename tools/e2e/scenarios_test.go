@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,9 @@ type scenario struct {
 	needs sdkapp.Ability
 	// alone gives the scenario a server of its own, because it starts and kills its app itself.
 	alone bool
+	// heavy is whether the scenario moves so much data that others at the same time would wait in vain. One is played at a
+	// time, and with every app on the dev server only.
+	heavy bool
 	// keys is whether the scenario is about keys, which the server must ask for.
 	keys bool
 	// urls is, for a scenario that is alone, whether the server is told where the app will be.
@@ -27,7 +31,7 @@ type scenario struct {
 
 func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
-		keyScenarios())
+		keyScenarios(), requests(), largeStates())
 }
 
 // TestScenarios plays the scenarios with every app on every kind of server.
@@ -47,6 +51,9 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// heavy is held by the heavy scenario that is played.
+var heavy sync.Mutex
+
 // playAll plays the scenarios with one app: those that are alone with servers of their own, the others on one.
 func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 	t.Helper()
@@ -65,6 +72,10 @@ func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
 			results.watch(t, r)
+			if sc.heavy {
+				heavy.Lock()
+				defer heavy.Unlock()
+			}
 			stage := together
 			if sc.alone {
 				stage = newRig(t, kind, app, sc.urls)
@@ -84,6 +95,9 @@ func (sc scenario) omission(kind target.Kind, app sdkapp.App) (outcome, reason s
 	}
 	if sc.alone && kind.Costly && !app.Newest {
 		return leftOut, "a server of its own costs too much here; the newest SDK plays it"
+	}
+	if sc.heavy && kind.Name != target.Dev().Name && !app.Newest {
+		return leftOut, "it moves too much data for all to play it here; the newest SDK plays it"
 	}
 	return "", ""
 }

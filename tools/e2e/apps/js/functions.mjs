@@ -3,11 +3,12 @@
 import { createHash } from "node:crypto";
 
 import { gates } from "./book.mjs";
+import { requests } from "./requests.mjs";
 
 const on = (...names) => names.map((event) => ({ event }));
 
 export function functions(sdk) {
-  return [...sequences(sdk), ...errors(sdk), ...times(sdk), ...parallels(sdk), ...triggers(sdk)];
+  return [...sequences(sdk), ...errors(sdk), ...times(sdk), ...parallels(sdk), ...triggers(sdk), ...requests(sdk)];
 }
 
 function sequences({ define }) {
@@ -54,6 +55,23 @@ function sequences({ define }) {
       const text = await step.run("make", () => ran("make", "0123456789abcdef".repeat(event.data.bytes / 16)));
       return step.run("hash", () =>
         ran("hash", { bytes: text.length, sha256: createHash("sha256").update(text).digest("hex") }),
+      );
+    }),
+
+    define({ id: "large-state" }, on("e2e/large-state"), async ({ event, step, ran }) => {
+      const { steps, bytes, parallel } = event.data;
+      const make = (i) => step.run(`part-${i}`, () => ran("part", String.fromCharCode(97 + i).repeat(bytes)));
+      const indices = Array.from({ length: steps }, (_, i) => i);
+      const parts = [];
+      if (parallel) {
+        parts.push(...(await Promise.all(indices.map(make))));
+      } else {
+        for (const i of indices) {
+          parts.push(await make(i));
+        }
+      }
+      return step.run("hash", () =>
+        ran("hash", { sha256: createHash("sha256").update(parts.join("")).digest("hex") }),
       );
     }),
 

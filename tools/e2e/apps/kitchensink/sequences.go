@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/group"
 	"github.com/inngest/inngestgo/step"
 )
 
@@ -27,6 +28,7 @@ func (a *app) sequences() {
 	a.define("long", retriesDefault, long)
 	a.define("values", retriesDefault, values)
 	a.define("large", retriesDefault, large)
+	a.define("large-state", retriesDefault, largeState)
 	a.define("held", retriesDefault, a.held)
 	a.define("sender", retriesDefault, sender)
 }
@@ -109,6 +111,38 @@ func large(ctx context.Context, c call) (any, error) {
 		c.ran("hash")
 		sum := sha256.Sum256([]byte(text))
 		return data{"bytes": len(text), "sha256": hex.EncodeToString(sum[:])}, nil
+	})
+}
+
+func largeState(ctx context.Context, c call) (any, error) {
+	count, _ := c.event.Data["steps"].(float64)
+	bytes, _ := c.event.Data["bytes"].(float64)
+	parts := make([]string, int(count))
+	var branches []branch
+	for i := range parts {
+		branches = append(branches, func(ctx context.Context) (_ any, err error) {
+			parts[i], err = step.Run(ctx, fmt.Sprintf("part-%d", i), func(context.Context) (string, error) {
+				c.ran("part")
+				return strings.Repeat(string(rune('a'+i)), int(bytes)), nil
+			})
+			return nil, err
+		})
+	}
+	if c.event.Data["parallel"] == true {
+		if err := group.Parallel(ctx, branches...).AnyError(); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, part := range branches {
+			if _, err := part(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return step.Run(ctx, "hash", func(context.Context) (any, error) {
+		c.ran("hash")
+		sum := sha256.Sum256([]byte(strings.Join(parts, "")))
+		return data{"sha256": hex.EncodeToString(sum[:])}, nil
 	})
 }
 

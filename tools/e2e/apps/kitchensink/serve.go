@@ -32,6 +32,7 @@ func Serve(sdk SDK) error {
 	a.times()
 	a.parallels()
 	a.triggers()
+	a.requests()
 	if a.err != nil {
 		return a.err
 	}
