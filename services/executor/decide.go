@@ -60,6 +60,7 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transit
 		}
 	}
 	call.Item = outage.missedBy(call.Item)
+	prepareWaits(call.State, call.Outcome.Ops)
 	return engine.Settle(call), nil
 }
 

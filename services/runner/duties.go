@@ -22,6 +22,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var duties sync.WaitGroup
 	for _, d := range []duty{
 		{"route events", s.config.RouteEvery, s.route},
+		{"look back for waits", s.config.RouteEvery, s.lookBack},
 		{"feed the queue", s.config.FeedEvery, s.asKeeper(s.feed)},
 		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile)},
 		{"rebuild the queue", s.config.RebuildEvery, s.rebuild},

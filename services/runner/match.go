@@ -2,10 +2,8 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/expr"
@@ -92,14 +90,14 @@ func (x *index) add(function stepwell.Function, t stepwell.Trigger) error {
 func (x *index) match(event stepwell.Event, now time.Time) (functions []stepwell.Function, problems []error) {
 	var vars *expr.Vars
 	matched := map[stepwell.FunctionID]bool{}
-	for _, name := range candidates(event.Name) {
+	for _, name := range stepwell.EventNames(event.Name) {
 		for _, t := range x.byName[name] {
 			if matched[t.function.ID] {
 				continue
 			}
 			if t.condition != nil {
 				if vars == nil {
-					vars = &expr.Vars{Event: variables(event), Now: now}
+					vars = &expr.Vars{Event: event.Variables(), Now: now}
 				}
 				ok, err := t.condition.Match(*vars)
 				if err != nil {
@@ -114,40 +112,4 @@ func (x *index) match(event stepwell.Event, now time.Time) (functions []stepwell
 		}
 	}
 	return functions, problems
-}
-
-// candidates are the names by which triggers may have asked for the event: its own, and its prefixes up to each / and .
-// with a wildcard: `a/b.c` is also `a/*` and `a/b.*`.
-func candidates(name string) []string {
-	names := []string{name}
-	for i := range len(name) {
-		if name[i] == '/' || name[i] == '.' {
-			names = append(names, name[:i+1]+"*")
-		}
-	}
-	if strings.HasPrefix(strings.ToLower(name), stepwell.InternalEventPrefix) {
-		return names[:1] // no wildcard reaches the server's own events
-	}
-	return names
-}
-
-// variables are the event as expressions see it.
-func variables(event stepwell.Event) map[string]any {
-	vars := map[string]any{
-		"id": event.PublicID(), "name": event.Name, "ts": float64(event.Time.UnixMilli()),
-		"data": decode(event.Data), "user": decode(event.User),
-	}
-	if event.Version != "" {
-		vars["v"] = event.Version
-	}
-	return vars
-}
-
-// decode reads JSON that was checked when the event was received.
-func decode(raw json.RawMessage) any {
-	var value any
-	if json.Unmarshal(raw, &value) != nil {
-		return map[string]any{}
-	}
-	return value
 }

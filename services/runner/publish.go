@@ -66,7 +66,8 @@ func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
 		case err != nil:
 			return err
 		default:
-			s.enqueueOpened(ctx, now, results[0])
+			s.tellQueue(ctx, now, results[0])
+			s.matchAwaited(ctx, events, results[0].Awaited)
 			return nil
 		}
 	}
@@ -87,17 +88,41 @@ func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Ev
 	return starts
 }
 
+// matchAwaited looks at the waits for events that are stored. What it cannot do now is done when unrouted events are
+// routed.
+func (s *Service) matchAwaited(ctx context.Context, events []stepwell.Event, awaited []stepwell.EventID) {
+	if len(awaited) == 0 {
+		return
+	}
+	var those []stepwell.Event
+	for _, event := range events {
+		if slices.Contains(awaited, event.ID) {
+			those = append(those, event)
+		}
+	}
+	if err := s.matchWaits(ctx, those); err != nil {
+		s.deps.Log.WarnContext(ctx, "waits not looked at, trying again", slog.Int("event_count", len(those)),
+			slog.String("error", err.Error()))
+	}
+}
+
 // enqueueTimeout bounds how long a publisher waits for a queue that does not answer.
 const enqueueTimeout = time.Second
 
-// enqueueOpened puts what was opened into the queue. The events are stored: a queue that does not answer is no failure
-// of the publish, the items are found in the store again.
-func (s *Service) enqueueOpened(ctx context.Context, now time.Time, result store.Ingested) {
+// tellQueue puts what was opened into the queue and takes out what nobody needs any more. All of it is stored: a queue
+// that does not answer is no failure, the items are found in the store again.
+func (s *Service) tellQueue(ctx context.Context, now time.Time, result store.Ingested) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
 	defer cancel()
 	if err := s.enqueue(ctx, now, stepwell.Unparked(result.Opened)); err != nil {
 		s.deps.Log.WarnContext(ctx, "items not queued, they wait in the store",
 			slog.Int("item_count", len(result.Opened)), slog.String("error", err.Error()))
+	}
+	if len(result.Dropped) == 0 {
+		return
+	}
+	if err := s.deps.Queue.Remove(ctx, result.Dropped); err != nil {
+		s.deps.Log.DebugContext(ctx, "settled items stay in the queue until they are due", slog.String("error", err.Error()))
 	}
 }
 

@@ -30,8 +30,10 @@ const Name = "runner"
 // State is what the service needs of the state service.
 type State interface {
 	store.Ingester
+	store.Committer
 	store.Catalog
 	store.Backlog
+	store.Matcher
 }
 
 // Queue is what the service needs of the queue.
@@ -99,6 +101,8 @@ type Service struct {
 	owner string
 	// reconciled is where the last pass of reconcile ended; "" to begin anew.
 	reconciled string
+	// expressions are those of waits.
+	expressions expressions
 
 	mu sync.Mutex
 	// indexes are the triggers of each environment, as of some revision; a stale one is noticed when it is used.

@@ -64,6 +64,7 @@ type op struct {
 	Name  string `json:"name"`
 	Data  any    `json:"data,omitempty"`
 	Error any    `json:"error,omitempty"`
+	Opts  any    `json:"opts,omitempty"`
 }
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {

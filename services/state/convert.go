@@ -33,8 +33,15 @@ func ingested(i store.Ingested) *statev1.Ingested {
 			})}
 		}),
 		Opened: wire.Each(i.Opened, wire.Item), Dropped: wire.ItemIDs(i.Dropped),
+		Awaited: wire.Each(i.Awaited, func(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }),
 	}
 }
+
+func lookBack(l store.LookBack) *statev1.LookBack {
+	return &statev1.LookBack{Wait: wire.Wait(l.Wait), Events: wire.Each(fitting(l.Events), wire.Event)}
+}
+
+func eventID(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }
 
 func committed(c store.Committed) *statev1.Committed {
 	return &statev1.Committed{

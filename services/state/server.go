@@ -140,13 +140,15 @@ func (s *Service) ListUnroutedEvents(
 func fitting(events []stepwell.Event) []stepwell.Event {
 	bytes := 0
 	for i, event := range events {
-		bytes += len(event.Data) + len(event.User) + len(event.Meta)
+		bytes += eventSize(event)
 		if i > 0 && bytes > store.PageBytesMax {
 			return events[:i]
 		}
 	}
 	return events
 }
+
+func eventSize(event stepwell.Event) int { return len(event.Data) + len(event.User) + len(event.Meta) }
 
 // GetRun implements statev1.StateServiceServer.
 func (s *Service) GetRun(ctx context.Context, m *statev1.GetRunRequest) (*statev1.GetRunResponse, error) {

@@ -220,7 +220,7 @@ func shells() []rule {
 		pkg: "runner",
 		ours: []string{
 			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/cron", "internal/expr",
-			"internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
+			"internal/sdk", "internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
 		},
 		third: []string{grpc, otel},
 		tests: []string{"runner/runnerclient"},
@@ -228,7 +228,7 @@ func shells() []rule {
 	}, {
 		pkg: "executor",
 		ours: []string{
-			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/sdk",
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/expr", "internal/sdk",
 			"internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
 		},
 		third: []string{grpc, otel},

@@ -43,7 +43,7 @@ func TestScenarios(t *testing.T) {
 			t.Helper()
 			verbs := map[string]func(*testing.T, *datadriven.TestData) string{
 				"answer": s.answer, "start": s.start, "call": s.call, "body": s.body, "claim": s.claim, "checkpoint": s.checkpoint,
-				"wake": s.wake, "cancel": s.cancel, "pass": s.pass, "history": s.history,
+				"wake": s.wake, "resume": s.resume, "cancel": s.cancel, "pass": s.pass, "history": s.history,
 			}
 			verb, known := verbs[d.Cmd]
 			require.True(t, known, "%s: unknown verb %q", d.Pos, d.Cmd)
@@ -210,6 +210,23 @@ func (s *scenario) checkpoint(t *testing.T, d *datadriven.TestData) string {
 func (s *scenario) wake(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
 	return s.commit(t, engine.Wake(s.item(t, d), 1, s.now))
+}
+
+// resume ends a wait by the n-th event (0: the one that started the run).
+func (s *scenario) resume(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	state := s.load(t)
+	event := state.Events[0]
+	if n := argument(t, d, "event", strconv.Atoi); n > 0 {
+		event.ID.ULID[15] = byte(n)
+		event.Data = json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))
+	}
+	item := s.item(t, d)
+	transition, ok := engine.Resume(state, stepwell.Wait{Item: item}, event, sdk.AppendEvent(nil, event), s.now)
+	if !ok {
+		return "the event may not end it\n"
+	}
+	return s.commit(t, transition)
 }
 
 func (s *scenario) cancel(t *testing.T, _ *datadriven.TestData) string {

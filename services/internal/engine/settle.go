@@ -102,6 +102,8 @@ func (d *decision) apply(op stepwell.Op) {
 		d.open(op, stepwell.StepRun, stepwell.ItemStep, d.EndedAt)
 	case stepwell.OpSleep:
 		d.open(op, stepwell.StepSleep, stepwell.ItemSleep, op.DueAt)
+	case stepwell.OpWaitForEvent:
+		d.wait(op)
 	case stepwell.OpRunComplete:
 		d.finish(op.Data)
 	case stepwell.OpFetch, stepwell.OpUnsupported:

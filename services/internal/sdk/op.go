@@ -40,6 +40,10 @@ type wireTiming struct {
 type wireOpts struct {
 	ParallelMode string `json:"parallelMode"`
 	Duration     string `json:"duration"`
+	// Event, If and Timeout are of a wait. JS and Python say the event as the operation's name.
+	Event   string `json:"event"`
+	If      string `json:"if"`
+	Timeout string `json:"timeout"`
 }
 
 // parseOps reads a 206. The function's own end or failure among the ops becomes the outcome's.
@@ -152,6 +156,9 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 		op = o.fetch(op, stepwell.StepFetch)
 	case "AIGateway", "AiGateway":
 		op = o.fetch(op, stepwell.StepInfer)
+	case "WaitForEvent":
+		op.Code = stepwell.OpWaitForEvent
+		op.Wait, op.DueAt, err = o.wait(opts, now)
 	case "RunComplete":
 		op.Code, op.Data = stepwell.OpRunComplete, orNull(o.Data)
 	case "DiscoveryRequest":
@@ -193,6 +200,29 @@ func (o *wireOp) sleepEnd(opts wireOpts, now time.Time) (time.Time, error) {
 			due.UTC().Format(time.RFC3339))
 	}
 	return due, nil
+}
+
+// wait is what a wait is for, and when it ends without: at once if it says nothing.
+func (o *wireOp) wait(opts wireOpts, now time.Time) (*stepwell.Wait, time.Time, error) {
+	w := &stepwell.Wait{Kind: stepwell.WaitEvent, Name: opts.Event, Expression: strings.TrimSpace(opts.If)}
+	if w.Name == "" {
+		w.Name = o.Name
+	}
+	if w.Name == "" || len(w.Name) > stepwell.EventNameBytesMax || printable(w.Name) != w.Name {
+		return nil, now, stepwell.Invalidf("the event that it waits for must have a name of 1 to %d bytes without control characters",
+			stepwell.EventNameBytesMax)
+	}
+	if opts.Timeout == "" {
+		return w, now, nil
+	}
+	due, err := parseDue(opts.Timeout, now)
+	if err != nil {
+		return nil, now, fmt.Errorf("timeout: %w", err)
+	}
+	if due.Sub(now) > SleepMax {
+		return nil, now, stepwell.TooLargef("a timeout at %s: a wait may last at most 366 days", due.UTC().Format(time.RFC3339))
+	}
+	return w, due, nil
 }
 
 func orNull(raw json.RawMessage) json.RawMessage {

@@ -83,6 +83,27 @@ func TestOperationsOfEverySDK(t *testing.T) {
 			`{"id":"a","op":"Sleep","name":"366d"}`,
 			stepwell.Op{Code: stepwell.OpSleep, Opcode: "Sleep", Step: "a", Name: "366d", DueAt: now().Add(sdk.SleepMax)},
 		},
+		"JS wait": {
+			`{"op":"WaitForEvent","id":"a","name":"a/b","displayName":"n","opts":{"timeout":"1h","if":" async.data.x == 1 "}}`,
+			stepwell.Op{
+				Code: stepwell.OpWaitForEvent, Opcode: "WaitForEvent", Step: "a", Name: "n", DueAt: now().Add(time.Hour),
+				Wait: &stepwell.Wait{Kind: stepwell.WaitEvent, Name: "a/b", Expression: "async.data.x == 1"},
+			},
+		},
+		"Go wait": {
+			`{"op":"WaitForEvent","id":"a","name":"n","opts":{"event":"a/b","timeout":"1h","if":null},"displayName":null}`,
+			stepwell.Op{
+				Code: stepwell.OpWaitForEvent, Opcode: "WaitForEvent", Step: "a", Name: "n", DueAt: now().Add(time.Hour),
+				Wait: &stepwell.Wait{Kind: stepwell.WaitEvent, Name: "a/b"},
+			},
+		},
+		"wait until a date": {
+			`{"op":"WaitForEvent","id":"a","name":"a/b","opts":{"timeout":"2026-01-03T00:00:00Z"}}`,
+			stepwell.Op{
+				Code: stepwell.OpWaitForEvent, Opcode: "WaitForEvent", Step: "a", Name: "a/b",
+				DueAt: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), Wait: &stepwell.Wait{Kind: stepwell.WaitEvent, Name: "a/b"},
+			},
+		},
 		"error": {
 			`{"op":"StepError","id":"a","name":"n","error":{"name":"E","message":"m","data":null}}`,
 			stepwell.Op{

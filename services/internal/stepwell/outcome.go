@@ -46,6 +46,8 @@ const (
 	OpStepPlanned
 	// OpSleep: the run sleeps until DueAt.
 	OpSleep
+	// OpWaitForEvent: the run waits for an event, as Wait says, until DueAt.
+	OpWaitForEvent
 	// OpRunComplete: the function returned Data.
 	OpRunComplete
 	// OpDiscoveryRequest: the app wants to be called again.
@@ -74,8 +76,10 @@ type Op struct {
 	// StartedAt and EndedAt are when the step's code ran, as the SDK measured; zero if it did not.
 	StartedAt time.Time
 	EndedAt   time.Time
-	// DueAt is when a sleep ends.
+	// DueAt is when a sleep ends, or a wait without what it waits for.
 	DueAt time.Time
+	// Wait is what a wait waits for: its Name and Expression as the SDK says, and what was made of the expression.
+	Wait *Wait
 	// Race says that the step takes part in a race: its end must be seen although others are open.
 	Race bool
 	// RetryAt is when OpStepError wants to be tried again; zero if it did not say.

@@ -81,6 +81,8 @@ type Step struct {
 	EndedAt   time.Time
 	// DueAt is when an open sleep or wait ends by itself.
 	DueAt time.Time
+	// Event is the event that ended a wait. It ends no other wait of the run (I15).
+	Event EventID
 	// Order is the step's place among the recorded steps of the run, from 1; 0 while open.
 	Order int
 }

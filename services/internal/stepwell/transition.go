@@ -80,10 +80,10 @@ type Wait struct {
 	// name.
 	Expression string
 	// Shape names the paths of the arriving event that Expression compares for equality; KeyHash is the hash of the
-	// values it wants there. Both empty: every event of the name must be looked at.
+	// values it wants there (KeyHash). Both empty: every event of the name must be looked at.
 	Shape   string
 	KeyHash []byte
-	// Since is how far back events that are already stored match.
+	// Since is how far back events that are already stored match. Zero once they were looked at.
 	Since time.Time
 }
 

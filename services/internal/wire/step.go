@@ -10,7 +10,7 @@ func Step(s stepwell.Step) *runv1.Step {
 	m := &runv1.Step{
 		Id: string(s.ID), Name: s.Name, Kind: enum[runv1.StepKind](s.Kind), Status: enum[runv1.StepStatus](s.Status),
 		OpenTime: Time(s.OpenedAt), StartTime: Time(s.StartedAt), EndTime: Time(s.EndedAt), DueTime: Time(s.DueAt),
-		Order: int32(s.Order),
+		Order: int32(s.Order), EventId: ULID(s.Event.ULID),
 	}
 	if s.Status != stepwell.StepOpen {
 		m.Result = &runv1.Result{Kind: enum[runv1.ResultKind](s.Result.Kind), Json: s.Result.JSON}
@@ -27,7 +27,7 @@ func FromStep(m *runv1.Step) stepwell.Step {
 			Kind: fromEnum[stepwell.ResultKind](m.GetResult().GetKind()), JSON: m.GetResult().GetJson(),
 		},
 		OpenedAt: FromTime(m.GetOpenTime()), StartedAt: FromTime(m.GetStartTime()), EndedAt: FromTime(m.GetEndTime()),
-		DueAt: FromTime(m.GetDueTime()), Order: int(m.GetOrder()),
+		DueAt: FromTime(m.GetDueTime()), Order: int(m.GetOrder()), Event: stepwell.EventID{ULID: FromULID(m.GetEventId())},
 	}
 }
 

@@ -34,16 +34,17 @@ func FromTransition(m *runv1.Transition) stepwell.Transition {
 }
 
 func opening(o stepwell.Opening) *runv1.Opening {
-	return &runv1.Opening{Step: Step(o.Step), Item: Item(o.Item), Wait: optional(o.Wait, wait)}
+	return &runv1.Opening{Step: Step(o.Step), Item: Item(o.Item), Wait: optional(o.Wait, Wait)}
 }
 
 func fromOpening(m *runv1.Opening) stepwell.Opening {
 	return stepwell.Opening{
-		Step: FromStep(m.GetStep()), Item: FromItem(m.GetItem()), Wait: fromOptional(m.GetWait(), fromWait),
+		Step: FromStep(m.GetStep()), Item: FromItem(m.GetItem()), Wait: fromOptional(m.GetWait(), FromWait),
 	}
 }
 
-func wait(w stepwell.Wait) *runv1.Wait {
+// Wait is the message of a wait.
+func Wait(w stepwell.Wait) *runv1.Wait {
 	return &runv1.Wait{
 		RunId: ULID(w.Run.ULID), EnvironmentId: UUID(w.Environment.UUID), Kind: enum[runv1.WaitKind](w.Kind),
 		Item: Item(w.Item), Name: w.Name, Expression: w.Expression, Shape: w.Shape, KeyHash: w.KeyHash,
@@ -51,7 +52,8 @@ func wait(w stepwell.Wait) *runv1.Wait {
 	}
 }
 
-func fromWait(m *runv1.Wait) stepwell.Wait {
+// FromWait is the wait of a message.
+func FromWait(m *runv1.Wait) stepwell.Wait {
 	return stepwell.Wait{
 		Run:         stepwell.RunID{ULID: FromULID(m.GetRunId())},
 		Environment: stepwell.EnvironmentID{UUID: FromUUID(m.GetEnvironmentId())},

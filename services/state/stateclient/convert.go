@@ -36,8 +36,15 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 			})
 		}),
 		Opened: wire.Each(m.GetOpened(), wire.FromItem), Dropped: wire.FromItemIDs(m.GetDropped()),
+		Awaited: wire.Each(m.GetAwaited(), func(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }),
 	}
 }
+
+func fromLookBack(m *statev1.LookBack) store.LookBack {
+	return store.LookBack{Wait: wire.FromWait(m.GetWait()), Events: wire.Each(m.GetEvents(), wire.FromEvent)}
+}
+
+func eventID(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }
 
 func fromCommitted(m *statev1.Committed) store.Committed {
 	return store.Committed{

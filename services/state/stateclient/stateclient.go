@@ -125,6 +125,32 @@ func (c *Client) UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Even
 	return wire.Each(m.GetEvents(), wire.FromEvent), err
 }
 
+// Waits implements store.Matcher.
+func (c *Client) Waits(ctx context.Context, query store.WaitQuery) ([]stepwell.Wait, string, error) {
+	m, err := c.state.ListWaits(ctx, &statev1.ListWaitsRequest{
+		Event: wire.Event(query.Event), PageSize: int32(query.Limit), PageToken: query.Cursor,
+	})
+	return wire.Each(m.GetWaits(), wire.FromWait), m.GetNextPageToken(), err
+}
+
+// Routed implements store.Matcher.
+func (c *Client) Routed(ctx context.Context, events []stepwell.EventID) error {
+	_, err := c.state.RouteEvents(ctx, &statev1.RouteEventsRequest{EventIds: wire.Each(events, eventID)})
+	return err
+}
+
+// LookBacks implements store.Matcher.
+func (c *Client) LookBacks(ctx context.Context, limit int) ([]store.LookBack, error) {
+	m, err := c.state.ListLookBacks(ctx, &statev1.ListLookBacksRequest{PageSize: int32(limit)})
+	return wire.Each(m.GetLookBacks(), fromLookBack), err
+}
+
+// LookedBack implements store.Matcher.
+func (c *Client) LookedBack(ctx context.Context, waits []stepwell.Wait) error {
+	_, err := c.state.EndLookBacks(ctx, &statev1.EndLookBacksRequest{Waits: wire.Each(waits, wire.Wait)})
+	return err
+}
+
 // Run implements store.Reader.
 func (c *Client) Run(
 	ctx context.Context, environment stepwell.EnvironmentID, id stepwell.RunID,

@@ -40,6 +40,7 @@ type Store interface {
 	Committer
 	Catalog
 	Backlog
+	Matcher
 	Reader
 }
 
@@ -81,6 +82,9 @@ type Ingested struct {
 	// Runs are, for each event, the runs of its starts in their order: new ones, or those of the first time. A start of
 	// an event that was routed before, by a function that it did not start then, has the zero ID.
 	Runs [][]StartedRun
+	// Awaited are the events for which there may be waits: their name fits. They stay unrouted until Routed says that the
+	// waits were looked at (I15).
+	Awaited []stepwell.EventID
 	// Opened are the items of new runs and of transitions, to be enqueued unless they are parked.
 	Opened []stepwell.Item
 	// Dropped are items that are no longer open.
@@ -179,6 +183,39 @@ type DueQuery struct {
 	Cursor string
 	// Limit is at most PageMax.
 	Limit int
+}
+
+// Matcher finds waits and the events that may end them. Whoever registers a wait and whoever stores an event that it is
+// for cannot miss each other: either the event is Awaited, or the wait has a LookBack with it (I15).
+type Matcher interface {
+	// Waits returns a page of the waits that the event may end: name and key fit, the expression is to be evaluated.
+	// next is "" when there are no more.
+	Waits(ctx context.Context, query WaitQuery) (waits []stepwell.Wait, next string, err error)
+	// Routed says that all that the events do was decided.
+	Routed(ctx context.Context, events []stepwell.EventID) error
+	// LookBacks returns waits that were registered when there were events already that may end them, at most limit.
+	LookBacks(ctx context.Context, limit int) ([]LookBack, error)
+	// LookedBack says that events of LookBacks were looked at and ended none of these waits: what is still to be looked at
+	// is what came after their new Since, nothing if it is zero. Those that are over are passed over.
+	LookedBack(ctx context.Context, waits []stepwell.Wait) error
+}
+
+// WaitQuery asks for a page of waits.
+type WaitQuery struct {
+	Event stepwell.Event
+	// Cursor is "" to begin.
+	Cursor string
+	// Limit is at most PageMax.
+	Limit int
+}
+
+// LookBackMax bounds the events of a LookBack: if there are as many, there may be more.
+const LookBackMax = 100
+
+// LookBack is a wait with the events since Wait.Since that may end it, oldest first, at most LookBackMax.
+type LookBack struct {
+	Wait   stepwell.Wait
+	Events []stepwell.Event
 }
 
 // Maintainer is what some drivers want done now and then. Any number of processes may call it.

@@ -34,10 +34,17 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 	record.run = run
 	for _, opening := range applied.Opens {
 		record.put(opening.Step)
+		if opening.Wait != nil {
+			s.register(*opening.Wait)
+		}
 	}
 	for _, step := range applied.Records {
 		record.put(step)
 		record.recorded = append(record.recorded, record.stepAt[step.ID])
+	}
+	s.unregister(t.Settles)
+	for _, id := range applied.Dropped {
+		s.unregister(id)
 	}
 	if t.Attempt != nil {
 		record.attempts = append(record.attempts, *t.Attempt)

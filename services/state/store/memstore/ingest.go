@@ -52,9 +52,14 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 		return nil
 	}
 	first := !record.routed
-	if first {
-		record.routed = true
-		s.unrouted = slices.DeleteFunc(s.unrouted, func(id stepwell.EventID) bool { return id == in.Event.ID })
+	switch {
+	case first && s.awaited(in.Event):
+		if !known {
+			s.unrouted = append(s.unrouted, in.Event.ID)
+		}
+		result.Awaited = append(result.Awaited, in.Event.ID)
+	case first:
+		s.route(record)
 	}
 	runs := make([]store.StartedRun, len(in.Starts))
 	for i, start := range in.Starts {
@@ -73,9 +78,17 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 			result.Opened = append(result.Opened, committed.Opened...)
 			result.Dropped = append(result.Dropped, committed.Dropped...)
 		}
-		s.idle(record)
+		if record.routed {
+			s.idle(record)
+		}
 	}
 	return runs
+}
+
+// route says that all that the event does was decided.
+func (s *Store) route(record *eventRecord) {
+	record.routed = true
+	s.unrouted = slices.DeleteFunc(s.unrouted, func(id stepwell.EventID) bool { return id == record.event.ID })
 }
 
 // startRun starts the run, unless its key was used within the dedupe window (I3) or its event may not start anything.

@@ -46,6 +46,9 @@ type Store struct {
 	starts   map[startKey]start
 	// startKeys are the keys of starts in the order they were made.
 	startKeys []startKey
+	// waits are by what they are found by; waitNames tells that of an item.
+	waits     map[waitName]registered
+	waitNames map[stepwell.ItemID]waitName
 	evictable evictable
 }
 
@@ -59,6 +62,7 @@ func New(config Config) *Store {
 		events:   map[stepwell.EventID]*eventRecord{},
 		runs:     map[stepwell.RunID]*runRecord{},
 		starts:   map[startKey]start{},
+		waits:    map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
 	}
 }
 

@@ -17,6 +17,11 @@ type changes struct {
 	records  pgsql.RecordStepsParams
 	attempts pgsql.InsertAttemptsParams
 	waits    pgsql.InsertWaitsParams
+	// shapes are the shapes of waits, as columns.
+	shapes struct {
+		environments  []pgtype.UUID
+		names, shapes []string
+	}
 	// waitRuns and waitSteps are of waits that are over.
 	waitRuns  []pgtype.UUID
 	waitSteps []string
@@ -24,6 +29,9 @@ type changes struct {
 
 func (c *changes) add(t stepwell.Transition, applied store.Applied) {
 	run := pgULID(t.Run.ULID)
+	if last := firstID(t.At.Add(clocksApart)); compareIDs(last, c.waits.Last) > 0 {
+		c.waits.Last = last
+	}
 	for i, opening := range applied.Opens {
 		c.open(run, i, opening)
 	}
@@ -69,17 +77,29 @@ func (c *changes) open(run pgtype.UUID, order int, o stepwell.Opening) {
 	c.opens.OpenedOrders = append(c.opens.OpenedOrders, int16(order))
 	c.opens.StartedAt = append(c.opens.StartedAt, pgTime(o.Step.StartedAt))
 	c.opens.DueAt = append(c.opens.DueAt, pgTime(o.Step.DueAt))
-	if w := o.Wait; w != nil {
-		c.waits.RunIds = append(c.waits.RunIds, run)
-		c.waits.StepIds = append(c.waits.StepIds, string(o.Step.ID))
-		c.waits.EnvironmentIds = append(c.waits.EnvironmentIds, pgUUID(w.Environment.UUID))
-		c.waits.Kinds = append(c.waits.Kinds, int16(w.Kind))
-		c.waits.Names = append(c.waits.Names, w.Name)
-		c.waits.Shapes = append(c.waits.Shapes, w.Shape)
-		c.waits.KeyHashes = append(c.waits.KeyHashes, append([]byte{}, w.KeyHash...))
-		c.waits.Expressions = append(c.waits.Expressions, w.Expression)
-		c.waits.Since = append(c.waits.Since, pgTime(w.Since))
+	if o.Wait != nil {
+		c.wait(run, *o.Wait)
 	}
+}
+
+func (c *changes) wait(run pgtype.UUID, w stepwell.Wait) {
+	prefix, _ := strings.CutSuffix(w.Name, "*")
+	if prefix == w.Name {
+		prefix = ""
+	}
+	c.waits.RunIds = append(c.waits.RunIds, run)
+	c.waits.StepIds = append(c.waits.StepIds, string(w.Item.Step))
+	c.waits.EnvironmentIds = append(c.waits.EnvironmentIds, pgUUID(w.Environment.UUID))
+	c.waits.Kinds = append(c.waits.Kinds, int16(w.Kind))
+	c.waits.Names = append(c.waits.Names, w.Name)
+	c.waits.Prefixes = append(c.waits.Prefixes, prefix)
+	c.waits.Shapes = append(c.waits.Shapes, w.Shape)
+	c.waits.KeyHashes = append(c.waits.KeyHashes, append([]byte{}, w.KeyHash...))
+	c.waits.Expressions = append(c.waits.Expressions, w.Expression)
+	c.waits.Since = append(c.waits.Since, pgTime(w.Since))
+	c.waits.FirstIds = append(c.waits.FirstIds, firstID(w.Since))
+	c.shapes.environments = append(c.shapes.environments, pgUUID(w.Environment.UUID))
+	c.shapes.names, c.shapes.shapes = append(c.shapes.names, w.Name), append(c.shapes.shapes, w.Shape)
 }
 
 func (c *changes) record(run pgtype.UUID, order int, s stepwell.Step) {
@@ -95,6 +115,7 @@ func (c *changes) record(run pgtype.UUID, order int, s stepwell.Step) {
 	c.records.StartedAt = append(c.records.StartedAt, pgTime(s.StartedAt))
 	c.records.EndedAt = append(c.records.EndedAt, pgTime(s.EndedAt))
 	c.records.DueAt = append(c.records.DueAt, pgTime(s.DueAt))
+	c.records.EventIds = append(c.records.EventIds, nullableULID(s.Event.ULID))
 	c.records.RecordedOrders = append(c.records.RecordedOrders, int32(s.Order))
 }
 
@@ -124,6 +145,9 @@ func (c *changes) write(ctx context.Context, q *pgsql.Queries) error {
 	}
 	if len(c.waits.RunIds) > 0 {
 		if err := q.InsertWaits(ctx, c.waits); err != nil {
+			return err
+		}
+		if err := q.InsertWaitShapes(ctx, c.shapes.environments, c.shapes.names, c.shapes.shapes); err != nil {
 			return err
 		}
 	}

@@ -52,14 +52,18 @@ func bisect(n int, work func(from, to int) error) error {
 
 func (s *Store) commit(ctx context.Context, transitions []stepwell.Transition, results []store.Committed) error {
 	return s.transact(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		heads, err := lockHeads(ctx, conn, begin(), transitions)
+		p := begin()
+		if err := lockWaitNames(ctx, p, transitions); err != nil {
+			return err
+		}
+		heads, err := lockHeads(ctx, conn, p, transitions)
 		if err != nil {
 			return err
 		}
 		for i, t := range transitions {
 			results[i] = heads.apply(t)
 		}
-		p := &pipeline{}
+		p = &pipeline{}
 		if err := heads.write(ctx, p); err != nil {
 			return err
 		}

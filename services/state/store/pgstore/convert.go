@@ -19,6 +19,9 @@ import (
 func pgULID(id ulid.ULID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 func pgUUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 
+// nullableULID is an id that may be absent.
+func nullableULID(id ulid.ULID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: !id.IsZero()} }
+
 // last is the greatest id, for pages that begin at the newest.
 func last() pgtype.UUID {
 	id := pgtype.UUID{Valid: true}
@@ -202,7 +205,7 @@ func fromStep(row pgsql.StepsOfRunRow) stepwell.Step {
 		Status:   stepwell.StepStatus(row.Status),
 		Result:   stepwell.Result{Kind: stepwell.ResultKind(row.ResultKind.Int16), JSON: row.Result},
 		OpenedAt: fromTime(row.OpenedAt), StartedAt: fromTime(row.StartedAt), EndedAt: fromTime(row.EndedAt),
-		DueAt: fromTime(row.DueAt), Order: int(row.RecordedOrder),
+		DueAt: fromTime(row.DueAt), Event: stepwell.EventID{ULID: row.EventID.Bytes}, Order: int(row.RecordedOrder),
 	}
 }
 

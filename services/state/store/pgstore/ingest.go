@@ -94,6 +94,10 @@ type ingestion struct {
 	requests []store.Ingest
 	// first are the events that are routed now, and not before.
 	first map[stepwell.EventID]bool
+	// stored are the events that are new.
+	stored map[stepwell.EventID]bool
+	// awaited are the events that stay unrouted until the waits for them were looked at.
+	awaited map[stepwell.EventID]bool
 	// starts are those of all requests, in order; byKey finds those of which a key decides.
 	starts []*startInProgress
 	byKey  map[startKey]*startInProgress
@@ -101,7 +105,8 @@ type ingestion struct {
 
 func newIngestion(requests []store.Ingest) *ingestion {
 	in := &ingestion{
-		requests: requests, first: map[stepwell.EventID]bool{}, byKey: map[startKey]*startInProgress{},
+		requests: requests, first: map[stepwell.EventID]bool{}, stored: map[stepwell.EventID]bool{}, awaited: map[stepwell.EventID]bool{},
+		byKey: map[startKey]*startInProgress{},
 	}
 	for _, request := range requests {
 		for _, e := range request.Events {
@@ -122,13 +127,17 @@ func newIngestion(requests []store.Ingest) *ingestion {
 // storeEvents begins the transaction, stores the events, and returns which requests are stale.
 func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error) {
 	var environments, routed []pgtype.UUID
+	var waitNames []string
 	var e pgsql.InsertEventsParams
+	var names nameLocks
 	seen := map[stepwell.EventID]bool{}
 	for _, request := range in.requests {
 		environments = append(environments, pgUUID(request.Environment.UUID))
 		for _, i := range request.Events {
+			names.share(i.Event)
 			if !request.Unrouted {
 				routed = append(routed, pgULID(i.Event.ID.ULID))
+				waitNames = append(waitNames, waitNamesOf(i.Event))
 			}
 			if !seen[i.Event.ID] {
 				seen[i.Event.ID] = true
@@ -137,18 +146,27 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 		}
 	}
 	var revisions []pgsql.Catalog
-	var inserted, rerouted []pgtype.UUID
+	var inserted []pgsql.InsertEventsRow
+	var rerouted []pgsql.RouteEventsRow
 	p := begin()
+	if err := names.lock(ctx, p); err != nil {
+		return nil, err
+	}
 	collect(p, &revisions, pgsql.CatalogRevisions, environments)
-	collectValues(p, &inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
-		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed)
+	collect(p, &inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
+		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed, e.WaitNames)
 	first, last := span(routed)
-	collectValues(p, &rerouted, pgsql.RouteEvents, routed, first, last)
+	collect(p, &rerouted, pgsql.RouteEvents, first, last, routed, waitNames)
 	if err := p.send(ctx, conn); err != nil {
 		return nil, fmt.Errorf("store events: %w", err)
 	}
-	for _, id := range slices.Concat(inserted, rerouted) {
-		in.first[stepwell.EventID{ULID: id.Bytes}] = true
+	for _, row := range inserted {
+		id := stepwell.EventID{ULID: row.ID.Bytes}
+		in.stored[id], in.first[id], in.awaited[id] = true, true, !row.Routed
+	}
+	for _, row := range rerouted {
+		id := stepwell.EventID{ULID: row.ID.Bytes}
+		in.first[id], in.awaited[id] = true, !row.Routed
 	}
 	return in.stale(revisions), nil
 }
@@ -165,6 +183,7 @@ func appendEvent(e *pgsql.InsertEventsParams, event stepwell.Event, routed bool)
 	e.OccurredAt = append(e.OccurredAt, pgTime(event.Time))
 	e.ReceivedAt = append(e.ReceivedAt, pgTime(event.ReceivedAt))
 	e.Routed = append(e.Routed, routed)
+	e.WaitNames = append(e.WaitNames, waitNamesOf(event))
 }
 
 func (in *ingestion) stale(revisions []pgsql.Catalog) []int {
@@ -201,6 +220,8 @@ func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store
 			}
 			if request.Unrouted {
 				runs = nil
+			} else if in.awaited[e.Event.ID] {
+				results[i].Awaited = append(results[i].Awaited, e.Event.ID)
 			}
 			results[i].Runs = append(results[i].Runs, runs)
 		}

@@ -40,6 +40,9 @@ func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
 		// The same request may be in the batch twice: a client that lost the answer.
 		start.allowed = in.first[start.event] && !decided[start.Run.ID]
 		decided[start.Run.ID] = true
+		if start.allowed && !in.stored[start.event] {
+			known = append(known, pgULID(start.Run.ID.ULID)) // it may have been decided before, and be awaited since
+		}
 		switch {
 		case !start.allowed:
 			known = append(known, pgULID(start.Run.ID.ULID))
@@ -109,11 +112,11 @@ func (in *ingestion) settleStarts(
 		switch {
 		case start.keyed && owned && (!fresh[start.key] || in.byKey[start.key] != start):
 			start.result = store.StartedRun{ID: run, Existed: true}
+		case known[start.Run.ID]:
+			start.result = store.StartedRun{ID: start.Run.ID, Existed: true}
 		case start.allowed:
 			start.result = store.StartedRun{ID: start.Run.ID}
 			known[start.Run.ID] = true
-		case known[start.Run.ID]:
-			start.result = store.StartedRun{ID: start.Run.ID, Existed: true}
 		default:
 			start.result = store.StartedRun{Existed: true}
 		}

@@ -343,7 +343,9 @@ type Step struct {
 	// When an open sleep or wait ends by itself.
 	DueTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	// Its place among the recorded steps, from 1; 0 while open.
-	Order         int32 `protobuf:"varint,10,opt,name=order,proto3" json:"order,omitempty"`
+	Order int32 `protobuf:"varint,10,opt,name=order,proto3" json:"order,omitempty"`
+	// The event that ended a wait: a ULID, 16 bytes.
+	EventId       []byte `protobuf:"bytes,11,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -446,6 +448,13 @@ func (x *Step) GetOrder() int32 {
 		return x.Order
 	}
 	return 0
+}
+
+func (x *Step) GetEventId() []byte {
+	if x != nil {
+		return x.EventId
+	}
+	return nil
 }
 
 // Attempt is one call to the app and what came of it.
@@ -582,7 +591,7 @@ const file_stepwell_run_v1_step_proto_rawDesc = "" +
 	"\x1astepwell/run/v1/step.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n" +
 	"\x06Result\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.stepwell.run.v1.ResultKindR\x04kind\x12\x12\n" +
-	"\x04json\x18\x02 \x01(\fR\x04json\"\xb7\x03\n" +
+	"\x04json\x18\x02 \x01(\fR\x04json\"\xd2\x03\n" +
 	"\x04Step\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -595,7 +604,8 @@ const file_stepwell_run_v1_step_proto_rawDesc = "" +
 	"\bend_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x125\n" +
 	"\bdue_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12\x14\n" +
 	"\x05order\x18\n" +
-	" \x01(\x05R\x05order\"\x8a\x03\n" +
+	" \x01(\x05R\x05order\x12\x19\n" +
+	"\bevent_id\x18\v \x01(\fR\aeventId\"\x8a\x03\n" +
 	"\aAttempt\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x17\n" +
 	"\astep_id\x18\x02 \x01(\tR\x06stepId\x12\x16\n" +

@@ -328,7 +328,9 @@ type Ingested struct {
 	// Items to be queued.
 	Opened []*v11.Item `protobuf:"bytes,3,rep,name=opened,proto3" json:"opened,omitempty"`
 	// Items that are no longer open.
-	Dropped       []string `protobuf:"bytes,4,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	Dropped []string `protobuf:"bytes,4,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	// Events that stay unrouted until the waits for them were looked at: ULIDs, 16 bytes each.
+	Awaited       [][]byte `protobuf:"bytes,5,rep,name=awaited,proto3" json:"awaited,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -387,6 +389,13 @@ func (x *Ingested) GetOpened() []*v11.Item {
 func (x *Ingested) GetDropped() []string {
 	if x != nil {
 		return x.Dropped
+	}
+	return nil
+}
+
+func (x *Ingested) GetAwaited() [][]byte {
+	if x != nil {
+		return x.Awaited
 	}
 	return nil
 }
@@ -2072,6 +2081,438 @@ func (x *ListEventsResponse) GetEvents() []*v1.Event {
 	return nil
 }
 
+// RouteEventsRequest names events.
+type RouteEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ULIDs, 16 bytes each; at most 1000.
+	EventIds      [][]byte `protobuf:"bytes,1,rep,name=event_ids,json=eventIds,proto3" json:"event_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteEventsRequest) Reset() {
+	*x = RouteEventsRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteEventsRequest) ProtoMessage() {}
+
+func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteEventsRequest.ProtoReflect.Descriptor instead.
+func (*RouteEventsRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RouteEventsRequest) GetEventIds() [][]byte {
+	if x != nil {
+		return x.EventIds
+	}
+	return nil
+}
+
+// RouteEventsResponse is empty: the events are routed.
+type RouteEventsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteEventsResponse) Reset() {
+	*x = RouteEventsResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteEventsResponse) ProtoMessage() {}
+
+func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteEventsResponse.ProtoReflect.Descriptor instead.
+func (*RouteEventsResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
+}
+
+// ListWaitsRequest asks for a page of waits.
+type ListWaitsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event that may end them.
+	Event *v1.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// At most 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWaitsRequest) Reset() {
+	*x = ListWaitsRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWaitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWaitsRequest) ProtoMessage() {}
+
+func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWaitsRequest.ProtoReflect.Descriptor instead.
+func (*ListWaitsRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListWaitsRequest) GetEvent() *v1.Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ListWaitsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListWaitsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListWaitsResponse is a page of waits.
+type ListWaitsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those whose name and key fit.
+	Waits []*v11.Wait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
+	// Empty when there are no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWaitsResponse) Reset() {
+	*x = ListWaitsResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWaitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWaitsResponse) ProtoMessage() {}
+
+func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWaitsResponse.ProtoReflect.Descriptor instead.
+func (*ListWaitsResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListWaitsResponse) GetWaits() []*v11.Wait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *ListWaitsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListLookBacksRequest asks for look-backs.
+type ListLookBacksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1000.
+	PageSize      int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLookBacksRequest) Reset() {
+	*x = ListLookBacksRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLookBacksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLookBacksRequest) ProtoMessage() {}
+
+func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLookBacksRequest.ProtoReflect.Descriptor instead.
+func (*ListLookBacksRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListLookBacksRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// ListLookBacksResponse holds look-backs.
+type ListLookBacksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As many as fit into a message, at least one if there are any.
+	LookBacks     []*LookBack `protobuf:"bytes,1,rep,name=look_backs,json=lookBacks,proto3" json:"look_backs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLookBacksResponse) Reset() {
+	*x = ListLookBacksResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLookBacksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLookBacksResponse) ProtoMessage() {}
+
+func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLookBacksResponse.ProtoReflect.Descriptor instead.
+func (*ListLookBacksResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
+	if x != nil {
+		return x.LookBacks
+	}
+	return nil
+}
+
+// LookBack is a wait and the events that came before it.
+type LookBack struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The wait.
+	Wait *v11.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Events of its name, oldest first.
+	Events        []*v1.Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookBack) Reset() {
+	*x = LookBack{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookBack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookBack) ProtoMessage() {}
+
+func (x *LookBack) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookBack.ProtoReflect.Descriptor instead.
+func (*LookBack) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *LookBack) GetWait() *v11.Wait {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *LookBack) GetEvents() []*v1.Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// EndLookBacksRequest names waits.
+type EndLookBacksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The waits, with the time since which there is still something to look at; at most 1000.
+	Waits         []*v11.Wait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndLookBacksRequest) Reset() {
+	*x = EndLookBacksRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndLookBacksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndLookBacksRequest) ProtoMessage() {}
+
+func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
+func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *EndLookBacksRequest) GetWaits() []*v11.Wait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+// EndLookBacksResponse is empty: the look-backs are over.
+type EndLookBacksResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndLookBacksResponse) Reset() {
+	*x = EndLookBacksResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndLookBacksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndLookBacksResponse) ProtoMessage() {}
+
+func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
+func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
+}
+
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
 
 const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
@@ -2093,12 +2534,13 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x06starts\x18\x02 \x03(\v2\x19.stepwell.run.v1.RunStartR\x06starts\x12=\n" +
 	"\vtransitions\x18\x03 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"G\n" +
 	"\x0eIngestResponse\x125\n" +
-	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\xc3\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\xdd\x01\n" +
 	"\bIngested\x124\n" +
 	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x128\n" +
 	"\x06events\x18\x02 \x03(\v2 .stepwell.state.v1.IngestedEventR\x06events\x12-\n" +
 	"\x06opened\x18\x03 \x03(\v2\x15.stepwell.run.v1.ItemR\x06opened\x12\x18\n" +
-	"\adropped\x18\x04 \x03(\tR\adropped\"B\n" +
+	"\adropped\x18\x04 \x03(\tR\adropped\x12\x18\n" +
+	"\aawaited\x18\x05 \x03(\fR\aawaited\"B\n" +
 	"\rIngestedEvent\x121\n" +
 	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"6\n" +
 	"\n" +
@@ -2190,8 +2632,29 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x0fbefore_event_id\x18\x03 \x01(\fR\rbeforeEventId\x12\x1b\n" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\"F\n" +
 	"\x12ListEventsResponse\x120\n" +
-	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events2\xd7\n" +
+	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"1\n" +
+	"\x12RouteEventsRequest\x12\x1b\n" +
+	"\tevent_ids\x18\x01 \x03(\fR\beventIds\"\x15\n" +
+	"\x13RouteEventsResponse\"~\n" +
+	"\x10ListWaitsRequest\x12.\n" +
+	"\x05event\x18\x01 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"h\n" +
+	"\x11ListWaitsResponse\x12+\n" +
+	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x14ListLookBacksRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\"S\n" +
+	"\x15ListLookBacksResponse\x12:\n" +
+	"\n" +
+	"look_backs\x18\x01 \x03(\v2\x1b.stepwell.state.v1.LookBackR\tlookBacks\"g\n" +
+	"\bLookBack\x12)\n" +
+	"\x04wait\x18\x01 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\x120\n" +
+	"\x06events\x18\x02 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"B\n" +
+	"\x13EndLookBacksRequest\x12+\n" +
+	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
+	"\x14EndLookBacksResponse2\xd2\r\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
@@ -2202,7 +2665,11 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\fListDueItems\x12&.stepwell.state.v1.ListDueItemsRequest\x1a'.stepwell.state.v1.ListDueItemsResponse\x12h\n" +
 	"\x0fListParkedItems\x12).stepwell.state.v1.ListParkedItemsRequest\x1a*.stepwell.state.v1.ListParkedItemsResponse\x12\\\n" +
 	"\vUnparkItems\x12%.stepwell.state.v1.UnparkItemsRequest\x1a&.stepwell.state.v1.UnparkItemsResponse\x12q\n" +
-	"\x12ListUnroutedEvents\x12,.stepwell.state.v1.ListUnroutedEventsRequest\x1a-.stepwell.state.v1.ListUnroutedEventsResponse\x12M\n" +
+	"\x12ListUnroutedEvents\x12,.stepwell.state.v1.ListUnroutedEventsRequest\x1a-.stepwell.state.v1.ListUnroutedEventsResponse\x12\\\n" +
+	"\vRouteEvents\x12%.stepwell.state.v1.RouteEventsRequest\x1a&.stepwell.state.v1.RouteEventsResponse\x12V\n" +
+	"\tListWaits\x12#.stepwell.state.v1.ListWaitsRequest\x1a$.stepwell.state.v1.ListWaitsResponse\x12b\n" +
+	"\rListLookBacks\x12'.stepwell.state.v1.ListLookBacksRequest\x1a(.stepwell.state.v1.ListLookBacksResponse\x12_\n" +
+	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12M\n" +
 	"\x06GetRun\x12 .stepwell.state.v1.GetRunRequest\x1a!.stepwell.state.v1.GetRunResponse\x12b\n" +
 	"\rGetRunHistory\x12'.stepwell.state.v1.GetRunHistoryRequest\x1a(.stepwell.state.v1.GetRunHistoryResponse\x12S\n" +
 	"\bListRuns\x12\".stepwell.state.v1.ListRunsRequest\x1a#.stepwell.state.v1.ListRunsResponse\x12S\n" +
@@ -2223,7 +2690,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -2263,87 +2730,111 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*GetEventResponse)(nil),           // 35: stepwell.state.v1.GetEventResponse
 	(*ListEventsRequest)(nil),          // 36: stepwell.state.v1.ListEventsRequest
 	(*ListEventsResponse)(nil),         // 37: stepwell.state.v1.ListEventsResponse
-	(*timestamppb.Timestamp)(nil),      // 38: google.protobuf.Timestamp
-	(*v1.Event)(nil),                   // 39: stepwell.event.v1.Event
-	(*v11.RunStart)(nil),               // 40: stepwell.run.v1.RunStart
-	(*v11.Transition)(nil),             // 41: stepwell.run.v1.Transition
-	(*v11.Item)(nil),                   // 42: stepwell.run.v1.Item
-	(*v11.RunState)(nil),               // 43: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 44: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 45: stepwell.function.v1.Function
-	(*v11.Run)(nil),                    // 46: stepwell.run.v1.Run
-	(*v11.RunHistory)(nil),             // 47: stepwell.run.v1.RunHistory
-	(v11.RunStatus)(0),                 // 48: stepwell.run.v1.RunStatus
+	(*RouteEventsRequest)(nil),         // 38: stepwell.state.v1.RouteEventsRequest
+	(*RouteEventsResponse)(nil),        // 39: stepwell.state.v1.RouteEventsResponse
+	(*ListWaitsRequest)(nil),           // 40: stepwell.state.v1.ListWaitsRequest
+	(*ListWaitsResponse)(nil),          // 41: stepwell.state.v1.ListWaitsResponse
+	(*ListLookBacksRequest)(nil),       // 42: stepwell.state.v1.ListLookBacksRequest
+	(*ListLookBacksResponse)(nil),      // 43: stepwell.state.v1.ListLookBacksResponse
+	(*LookBack)(nil),                   // 44: stepwell.state.v1.LookBack
+	(*EndLookBacksRequest)(nil),        // 45: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 46: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 47: google.protobuf.Timestamp
+	(*v1.Event)(nil),                   // 48: stepwell.event.v1.Event
+	(*v11.RunStart)(nil),               // 49: stepwell.run.v1.RunStart
+	(*v11.Transition)(nil),             // 50: stepwell.run.v1.Transition
+	(*v11.Item)(nil),                   // 51: stepwell.run.v1.Item
+	(*v11.RunState)(nil),               // 52: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 53: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 54: stepwell.function.v1.Function
+	(*v11.Run)(nil),                    // 55: stepwell.run.v1.Run
+	(*v11.RunHistory)(nil),             // 56: stepwell.run.v1.RunHistory
+	(v11.RunStatus)(0),                 // 57: stepwell.run.v1.RunStatus
+	(*v11.Wait)(nil),                   // 58: stepwell.run.v1.Wait
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	38, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	39, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	40, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	41, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	47, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	48, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	49, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	50, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
 	5,  // 6: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
 	0,  // 7: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
 	6,  // 8: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	42, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	51, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
 	7,  // 10: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	41, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	50, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
 	10, // 12: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
 	0,  // 13: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	42, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	51, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
 	15, // 15: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
 	0,  // 16: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	43, // 17: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	44, // 18: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	45, // 19: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	44, // 20: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	45, // 21: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	38, // 22: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	42, // 23: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	38, // 24: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	42, // 25: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	39, // 26: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	46, // 27: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	47, // 28: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	48, // 29: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	46, // 30: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	39, // 31: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	39, // 32: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	1,  // 33: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	8,  // 34: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	11, // 35: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	13, // 36: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	16, // 37: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	18, // 38: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	20, // 39: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	22, // 40: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	24, // 41: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	26, // 42: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	28, // 43: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	30, // 44: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	32, // 45: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	34, // 46: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	36, // 47: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 48: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	9,  // 49: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	12, // 50: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	14, // 51: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	17, // 52: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	19, // 53: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	21, // 54: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	23, // 55: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	25, // 56: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	27, // 57: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	29, // 58: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	31, // 59: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	33, // 60: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	35, // 61: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	37, // 62: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	48, // [48:63] is the sub-list for method output_type
-	33, // [33:48] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	52, // 17: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	53, // 18: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	54, // 19: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	53, // 20: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	54, // 21: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	47, // 22: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	51, // 23: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	47, // 24: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	51, // 25: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	48, // 26: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	55, // 27: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	56, // 28: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	57, // 29: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	55, // 30: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	48, // 31: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	48, // 32: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	48, // 33: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	58, // 34: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	44, // 35: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	58, // 36: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	48, // 37: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	58, // 38: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 39: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	8,  // 40: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	11, // 41: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	13, // 42: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	16, // 43: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	18, // 44: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	20, // 45: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	22, // 46: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	24, // 47: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	26, // 48: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	38, // 49: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	40, // 50: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	42, // 51: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	45, // 52: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	28, // 53: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	30, // 54: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	32, // 55: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	34, // 56: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	36, // 57: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 58: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	9,  // 59: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	12, // 60: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	14, // 61: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	17, // 62: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	19, // 63: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	21, // 64: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	23, // 65: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	25, // 66: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	27, // 67: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	39, // 68: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	41, // 69: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	43, // 70: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	46, // 71: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	29, // 72: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	31, // 73: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	33, // 74: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	35, // 75: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	37, // 76: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	58, // [58:77] is the sub-list for method output_type
+	39, // [39:58] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -2357,7 +2848,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,10 @@ const (
 	StateService_ListParkedItems_FullMethodName    = "/stepwell.state.v1.StateService/ListParkedItems"
 	StateService_UnparkItems_FullMethodName        = "/stepwell.state.v1.StateService/UnparkItems"
 	StateService_ListUnroutedEvents_FullMethodName = "/stepwell.state.v1.StateService/ListUnroutedEvents"
+	StateService_RouteEvents_FullMethodName        = "/stepwell.state.v1.StateService/RouteEvents"
+	StateService_ListWaits_FullMethodName          = "/stepwell.state.v1.StateService/ListWaits"
+	StateService_ListLookBacks_FullMethodName      = "/stepwell.state.v1.StateService/ListLookBacks"
+	StateService_EndLookBacks_FullMethodName       = "/stepwell.state.v1.StateService/EndLookBacks"
 	StateService_GetRun_FullMethodName             = "/stepwell.state.v1.StateService/GetRun"
 	StateService_GetRunHistory_FullMethodName      = "/stepwell.state.v1.StateService/GetRunHistory"
 	StateService_ListRuns_FullMethodName           = "/stepwell.state.v1.StateService/ListRuns"
@@ -63,6 +67,14 @@ type StateServiceClient interface {
 	UnparkItems(ctx context.Context, in *UnparkItemsRequest, opts ...grpc.CallOption) (*UnparkItemsResponse, error)
 	// ListUnroutedEvents returns events that were stored unrouted, oldest first.
 	ListUnroutedEvents(ctx context.Context, in *ListUnroutedEventsRequest, opts ...grpc.CallOption) (*ListUnroutedEventsResponse, error)
+	// RouteEvents says that all that stored events do was decided.
+	RouteEvents(ctx context.Context, in *RouteEventsRequest, opts ...grpc.CallOption) (*RouteEventsResponse, error)
+	// ListWaits returns waits that an event may end.
+	ListWaits(ctx context.Context, in *ListWaitsRequest, opts ...grpc.CallOption) (*ListWaitsResponse, error)
+	// ListLookBacks returns waits for which stored events are still to be looked at.
+	ListLookBacks(ctx context.Context, in *ListLookBacksRequest, opts ...grpc.CallOption) (*ListLookBacksResponse, error)
+	// EndLookBacks says that they were.
+	EndLookBacks(ctx context.Context, in *EndLookBacksRequest, opts ...grpc.CallOption) (*EndLookBacksResponse, error)
 	// GetRun returns a run.
 	GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error)
 	// GetRunHistory returns a run with everything that happened in it.
@@ -183,6 +195,46 @@ func (c *stateServiceClient) ListUnroutedEvents(ctx context.Context, in *ListUnr
 	return out, nil
 }
 
+func (c *stateServiceClient) RouteEvents(ctx context.Context, in *RouteEventsRequest, opts ...grpc.CallOption) (*RouteEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RouteEventsResponse)
+	err := c.cc.Invoke(ctx, StateService_RouteEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) ListWaits(ctx context.Context, in *ListWaitsRequest, opts ...grpc.CallOption) (*ListWaitsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListWaitsResponse)
+	err := c.cc.Invoke(ctx, StateService_ListWaits_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) ListLookBacks(ctx context.Context, in *ListLookBacksRequest, opts ...grpc.CallOption) (*ListLookBacksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLookBacksResponse)
+	err := c.cc.Invoke(ctx, StateService_ListLookBacks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) EndLookBacks(ctx context.Context, in *EndLookBacksRequest, opts ...grpc.CallOption) (*EndLookBacksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndLookBacksResponse)
+	err := c.cc.Invoke(ctx, StateService_EndLookBacks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stateServiceClient) GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetRunResponse)
@@ -260,6 +312,14 @@ type StateServiceServer interface {
 	UnparkItems(context.Context, *UnparkItemsRequest) (*UnparkItemsResponse, error)
 	// ListUnroutedEvents returns events that were stored unrouted, oldest first.
 	ListUnroutedEvents(context.Context, *ListUnroutedEventsRequest) (*ListUnroutedEventsResponse, error)
+	// RouteEvents says that all that stored events do was decided.
+	RouteEvents(context.Context, *RouteEventsRequest) (*RouteEventsResponse, error)
+	// ListWaits returns waits that an event may end.
+	ListWaits(context.Context, *ListWaitsRequest) (*ListWaitsResponse, error)
+	// ListLookBacks returns waits for which stored events are still to be looked at.
+	ListLookBacks(context.Context, *ListLookBacksRequest) (*ListLookBacksResponse, error)
+	// EndLookBacks says that they were.
+	EndLookBacks(context.Context, *EndLookBacksRequest) (*EndLookBacksResponse, error)
 	// GetRun returns a run.
 	GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error)
 	// GetRunHistory returns a run with everything that happened in it.
@@ -309,6 +369,18 @@ func (UnimplementedStateServiceServer) UnparkItems(context.Context, *UnparkItems
 }
 func (UnimplementedStateServiceServer) ListUnroutedEvents(context.Context, *ListUnroutedEventsRequest) (*ListUnroutedEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUnroutedEvents not implemented")
+}
+func (UnimplementedStateServiceServer) RouteEvents(context.Context, *RouteEventsRequest) (*RouteEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RouteEvents not implemented")
+}
+func (UnimplementedStateServiceServer) ListWaits(context.Context, *ListWaitsRequest) (*ListWaitsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListWaits not implemented")
+}
+func (UnimplementedStateServiceServer) ListLookBacks(context.Context, *ListLookBacksRequest) (*ListLookBacksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLookBacks not implemented")
+}
+func (UnimplementedStateServiceServer) EndLookBacks(context.Context, *EndLookBacksRequest) (*EndLookBacksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndLookBacks not implemented")
 }
 func (UnimplementedStateServiceServer) GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRun not implemented")
@@ -526,6 +598,78 @@ func _StateService_ListUnroutedEvents_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StateService_RouteEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RouteEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).RouteEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_RouteEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).RouteEvents(ctx, req.(*RouteEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_ListWaits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListWaitsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListWaits(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListWaits_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListWaits(ctx, req.(*ListWaitsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_ListLookBacks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLookBacksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListLookBacks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListLookBacks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListLookBacks(ctx, req.(*ListLookBacksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_EndLookBacks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndLookBacksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).EndLookBacks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_EndLookBacks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).EndLookBacks(ctx, req.(*EndLookBacksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StateService_GetRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRunRequest)
 	if err := dec(in); err != nil {
@@ -662,6 +806,22 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListUnroutedEvents",
 			Handler:    _StateService_ListUnroutedEvents_Handler,
+		},
+		{
+			MethodName: "RouteEvents",
+			Handler:    _StateService_RouteEvents_Handler,
+		},
+		{
+			MethodName: "ListWaits",
+			Handler:    _StateService_ListWaits_Handler,
+		},
+		{
+			MethodName: "ListLookBacks",
+			Handler:    _StateService_ListLookBacks_Handler,
+		},
+		{
+			MethodName: "EndLookBacks",
+			Handler:    _StateService_EndLookBacks_Handler,
 		},
 		{
 			MethodName: "GetRun",

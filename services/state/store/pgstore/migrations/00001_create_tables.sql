@@ -144,6 +144,7 @@ CREATE TABLE steps (
     started_at timestamptz,
     ended_at timestamptz,
     due_at timestamptz,
+    event_id uuid,
     recorded_order integer NOT NULL,
     CONSTRAINT recorded_with_result CHECK ((status = 0) = (recorded_order = 0)),
     PRIMARY KEY (run_id, step_id)
@@ -178,7 +179,7 @@ CREATE TABLE start_keys (
 );
 CREATE INDEX start_keys_started ON start_keys (started_at);
 
--- Runs that wait for something from outside.
+-- Runs that wait for something from outside. since is set as long as stored events are to be looked at.
 CREATE TABLE waits (
     run_id uuid NOT NULL,
     step_id text NOT NULL,
@@ -191,7 +192,16 @@ CREATE TABLE waits (
     since timestamptz,
     PRIMARY KEY (run_id, step_id)
 );
-CREATE INDEX waits_match ON waits (environment_id, kind, name, shape, key_hash);
+CREATE INDEX waits_match ON waits (environment_id, kind, name, shape, key_hash, run_id, step_id);
+CREATE INDEX waits_look_back ON waits (run_id) WHERE since IS NOT NULL;
+
+-- The shapes of waits for events by what they wait for. There are as many as apps have expressions, so they are kept.
+CREATE TABLE wait_shapes (
+    environment_id uuid NOT NULL,
+    name text NOT NULL,
+    shape text NOT NULL,
+    PRIMARY KEY (environment_id, name, shape)
+);
 
 -- +goose StatementBegin
 DO $$
@@ -211,5 +221,5 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP TABLE waits, start_keys, attempts, steps, heads, event_runs, runs, events, function_versions, functions, apps,
+DROP TABLE waits, wait_shapes, start_keys, attempts, steps, heads, event_runs, runs, events, function_versions, functions, apps,
     catalogs;

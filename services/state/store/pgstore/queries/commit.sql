@@ -16,15 +16,16 @@ ON CONFLICT (run_id, step_id) DO NOTHING;
 -- name: RecordSteps :exec
 -- I10: a recorded step keeps its result, whatever comes later.
 INSERT INTO steps (run_id, step_id, name, kind, status, result_kind, result, opened_at, opened_order, started_at, ended_at,
-    due_at, recorded_order)
+    due_at, event_id, recorded_order)
 SELECT unnest(@run_ids::uuid[]), unnest(@step_ids::text[]), unnest(@names::text[]), unnest(@kinds::smallint[]),
     unnest(@statuses::smallint[]), unnest(@result_kinds::smallint[]), unnest(@results::bytea[]),
     unnest(@opened_at::timestamptz[]), unnest(@opened_orders::smallint[]), unnest(@started_at::timestamptz[]),
-    unnest(@ended_at::timestamptz[]), unnest(@due_at::timestamptz[]), unnest(@recorded_orders::integer[])
+    unnest(@ended_at::timestamptz[]), unnest(@due_at::timestamptz[]), unnest(@event_ids::uuid[]),
+    unnest(@recorded_orders::integer[])
 ON CONFLICT (run_id, step_id) DO UPDATE SET
     status = excluded.status, result_kind = excluded.result_kind, result = excluded.result,
     started_at = COALESCE(steps.started_at, excluded.started_at), ended_at = excluded.ended_at,
-    recorded_order = excluded.recorded_order
+    event_id = excluded.event_id, recorded_order = excluded.recorded_order
     WHERE steps.status = 0;
 
 -- name: InsertAttempts :exec
@@ -46,13 +47,3 @@ FROM (
         unnest(@step_counts::integer[]) AS step_count, unnest(@state_bytes::bigint[]) AS state_bytes
 ) AS u
 WHERE runs.id = u.id AND runs.status = 0;
-
--- name: InsertWaits :exec
-INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
-SELECT unnest(@run_ids::uuid[]), unnest(@step_ids::text[]), unnest(@environment_ids::uuid[]), unnest(@kinds::smallint[]),
-    unnest(@names::text[]), unnest(@shapes::text[]), unnest(@key_hashes::bytea[]), unnest(@expressions::text[]),
-    unnest(@since::timestamptz[])
-ON CONFLICT DO NOTHING;
-
--- name: DeleteWaits :exec
-DELETE FROM waits WHERE (run_id, step_id) IN (SELECT unnest(@run_ids::uuid[]), unnest(@step_ids::text[]));

@@ -1,17 +1,36 @@
 -- name: InsertEvents :many
--- Returns the ids of those that were not stored before.
+-- Returns those that were not stored before. One for which there may be waits is not routed; wait_names are the names by
+-- which waits may have asked for it, one a line. The order has Postgres take the index: without it, it expects to find one
+-- soon by reading the table.
 INSERT INTO events (id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, routed)
-SELECT unnest(@ids::uuid[]), unnest(@environment_ids::uuid[]), unnest(@names::text[]), NULLIF(unnest(@keys::text[]), ''),
-    unnest(@data::bytea[]), unnest(@user_data::bytea[]), unnest(@meta::bytea[]), NULLIF(unnest(@versions::text[]), ''),
-    unnest(@occurred_at::timestamptz[]), unnest(@received_at::timestamptz[]), unnest(@routed::boolean[])
+SELECT e.id, e.environment_id, e.name, NULLIF(e.key, ''), e.data, e.user_data, e.meta, NULLIF(e.version, ''),
+    e.occurred_at, e.received_at, e.routed AND NOT EXISTS (
+        SELECT 1 FROM unnest(string_to_array(e.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
+            SELECT 1 FROM waits AS f
+            WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+        ) AS w
+    )
+FROM (
+    SELECT unnest(@ids::uuid[]) AS id, unnest(@environment_ids::uuid[]) AS environment_id, unnest(@names::text[]) AS name,
+        unnest(@keys::text[]) AS key, unnest(@data::bytea[]) AS data, unnest(@user_data::bytea[]) AS user_data,
+        unnest(@meta::bytea[]) AS meta, unnest(@versions::text[]) AS version,
+        unnest(@occurred_at::timestamptz[]) AS occurred_at, unnest(@received_at::timestamptz[]) AS received_at,
+        unnest(@routed::boolean[]) AS routed, unnest(@wait_names::text[]) AS wait_names
+) AS e
 ON CONFLICT (id) DO NOTHING
-RETURNING id;
+RETURNING id, routed;
 
 -- name: RouteEvents :many
--- Returns the ids of those that were stored unrouted, and are routed now.
-UPDATE events SET routed = true
-WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid AND NOT routed
-RETURNING id;
+-- Returns those that were stored unrouted. They are routed now, unless there may be waits for them.
+UPDATE events AS e SET routed = NOT EXISTS (
+    SELECT 1 FROM unnest(string_to_array(r.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
+        SELECT 1 FROM waits AS f
+        WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+    ) AS w
+)
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@wait_names::text[]) AS wait_names) AS r
+WHERE e.id = r.id AND e.id BETWEEN @first::uuid AND @last::uuid AND NOT e.routed
+RETURNING e.id, e.routed;
 
 -- name: PutStartKeys :many
 -- Returns the keys that lead to their new run: those that were free, or older than the window.

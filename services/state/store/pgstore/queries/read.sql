@@ -67,13 +67,15 @@ SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_a
 FROM events WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid;
 
 -- name: RecordedStepsOfRuns :many
-SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order
+SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, event_id,
+    recorded_order
 FROM steps
 WHERE run_id = ANY(@run_ids::uuid[]) AND run_id BETWEEN @first::uuid AND @last::uuid AND status <> 0
 ORDER BY run_id, recorded_order;
 
 -- name: StepsOfRun :many
-SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order
+SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, event_id,
+    recorded_order
 FROM steps WHERE run_id = @run_id ORDER BY opened_at, opened_order, step_id;
 
 -- name: AttemptsOfRun :many

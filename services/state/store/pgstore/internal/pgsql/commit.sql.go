@@ -11,15 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const DeleteWaits = `-- name: DeleteWaits :exec
-DELETE FROM waits WHERE (run_id, step_id) IN (SELECT unnest($1::uuid[]), unnest($2::text[]))
-`
-
-func (q *Queries) DeleteWaits(ctx context.Context, runIds []pgtype.UUID, stepIds []string) error {
-	_, err := q.db.Exec(ctx, DeleteWaits, runIds, stepIds)
-	return err
-}
-
 const EndRuns = `-- name: EndRuns :exec
 UPDATE runs SET
     status = u.status, output = u.output, started_at = u.started_at, ended_at = u.ended_at,
@@ -100,41 +91,6 @@ func (q *Queries) InsertAttempts(ctx context.Context, arg InsertAttemptsParams) 
 	return err
 }
 
-const InsertWaits = `-- name: InsertWaits :exec
-INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
-SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[]), unnest($4::smallint[]),
-    unnest($5::text[]), unnest($6::text[]), unnest($7::bytea[]), unnest($8::text[]),
-    unnest($9::timestamptz[])
-ON CONFLICT DO NOTHING
-`
-
-type InsertWaitsParams struct {
-	RunIds         []pgtype.UUID
-	StepIds        []string
-	EnvironmentIds []pgtype.UUID
-	Kinds          []int16
-	Names          []string
-	Shapes         []string
-	KeyHashes      [][]byte
-	Expressions    []string
-	Since          []pgtype.Timestamptz
-}
-
-func (q *Queries) InsertWaits(ctx context.Context, arg InsertWaitsParams) error {
-	_, err := q.db.Exec(ctx, InsertWaits,
-		arg.RunIds,
-		arg.StepIds,
-		arg.EnvironmentIds,
-		arg.Kinds,
-		arg.Names,
-		arg.Shapes,
-		arg.KeyHashes,
-		arg.Expressions,
-		arg.Since,
-	)
-	return err
-}
-
 const OpenSteps = `-- name: OpenSteps :exec
 INSERT INTO steps (run_id, step_id, name, kind, status, opened_at, opened_order, started_at, due_at, recorded_order)
 SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::smallint[]), 0,
@@ -170,15 +126,16 @@ func (q *Queries) OpenSteps(ctx context.Context, arg OpenStepsParams) error {
 
 const RecordSteps = `-- name: RecordSteps :exec
 INSERT INTO steps (run_id, step_id, name, kind, status, result_kind, result, opened_at, opened_order, started_at, ended_at,
-    due_at, recorded_order)
+    due_at, event_id, recorded_order)
 SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::smallint[]),
     unnest($5::smallint[]), unnest($6::smallint[]), unnest($7::bytea[]),
     unnest($8::timestamptz[]), unnest($9::smallint[]), unnest($10::timestamptz[]),
-    unnest($11::timestamptz[]), unnest($12::timestamptz[]), unnest($13::integer[])
+    unnest($11::timestamptz[]), unnest($12::timestamptz[]), unnest($13::uuid[]),
+    unnest($14::integer[])
 ON CONFLICT (run_id, step_id) DO UPDATE SET
     status = excluded.status, result_kind = excluded.result_kind, result = excluded.result,
     started_at = COALESCE(steps.started_at, excluded.started_at), ended_at = excluded.ended_at,
-    recorded_order = excluded.recorded_order
+    event_id = excluded.event_id, recorded_order = excluded.recorded_order
     WHERE steps.status = 0
 `
 
@@ -195,6 +152,7 @@ type RecordStepsParams struct {
 	StartedAt      []pgtype.Timestamptz
 	EndedAt        []pgtype.Timestamptz
 	DueAt          []pgtype.Timestamptz
+	EventIds       []pgtype.UUID
 	RecordedOrders []int32
 }
 
@@ -213,6 +171,7 @@ func (q *Queries) RecordSteps(ctx context.Context, arg RecordStepsParams) error 
 		arg.StartedAt,
 		arg.EndedAt,
 		arg.DueAt,
+		arg.EventIds,
 		arg.RecordedOrders,
 	)
 	return err

@@ -38,11 +38,22 @@ func (q *Queries) InsertEventRuns(ctx context.Context, eventIds []pgtype.UUID, r
 
 const InsertEvents = `-- name: InsertEvents :many
 INSERT INTO events (id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, routed)
-SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), NULLIF(unnest($4::text[]), ''),
-    unnest($5::bytea[]), unnest($6::bytea[]), unnest($7::bytea[]), NULLIF(unnest($8::text[]), ''),
-    unnest($9::timestamptz[]), unnest($10::timestamptz[]), unnest($11::boolean[])
+SELECT e.id, e.environment_id, e.name, NULLIF(e.key, ''), e.data, e.user_data, e.meta, NULLIF(e.version, ''),
+    e.occurred_at, e.received_at, e.routed AND NOT EXISTS (
+        SELECT 1 FROM unnest(string_to_array(e.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
+            SELECT 1 FROM waits AS f
+            WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+        ) AS w
+    )
+FROM (
+    SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS environment_id, unnest($3::text[]) AS name,
+        unnest($4::text[]) AS key, unnest($5::bytea[]) AS data, unnest($6::bytea[]) AS user_data,
+        unnest($7::bytea[]) AS meta, unnest($8::text[]) AS version,
+        unnest($9::timestamptz[]) AS occurred_at, unnest($10::timestamptz[]) AS received_at,
+        unnest($11::boolean[]) AS routed, unnest($12::text[]) AS wait_names
+) AS e
 ON CONFLICT (id) DO NOTHING
-RETURNING id
+RETURNING id, routed
 `
 
 type InsertEventsParams struct {
@@ -57,10 +68,18 @@ type InsertEventsParams struct {
 	OccurredAt     []pgtype.Timestamptz
 	ReceivedAt     []pgtype.Timestamptz
 	Routed         []bool
+	WaitNames      []string
 }
 
-// Returns the ids of those that were not stored before.
-func (q *Queries) InsertEvents(ctx context.Context, arg InsertEventsParams) ([]pgtype.UUID, error) {
+type InsertEventsRow struct {
+	ID     pgtype.UUID
+	Routed bool
+}
+
+// Returns those that were not stored before. One for which there may be waits is not routed; wait_names are the names by
+// which waits may have asked for it, one a line. The order has Postgres take the index: without it, it expects to find one
+// soon by reading the table.
+func (q *Queries) InsertEvents(ctx context.Context, arg InsertEventsParams) ([]InsertEventsRow, error) {
 	rows, err := q.db.Query(ctx, InsertEvents,
 		arg.Ids,
 		arg.EnvironmentIds,
@@ -73,18 +92,19 @@ func (q *Queries) InsertEvents(ctx context.Context, arg InsertEventsParams) ([]p
 		arg.OccurredAt,
 		arg.ReceivedAt,
 		arg.Routed,
+		arg.WaitNames,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []pgtype.UUID
+	var items []InsertEventsRow
 	for rows.Next() {
-		var id pgtype.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i InsertEventsRow
+		if err := rows.Scan(&i.ID, &i.Routed); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -214,25 +234,48 @@ func (q *Queries) PutStartKeys(ctx context.Context, arg PutStartKeysParams) ([]P
 }
 
 const RouteEvents = `-- name: RouteEvents :many
-UPDATE events SET routed = true
-WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid AND NOT routed
-RETURNING id
+UPDATE events AS e SET routed = NOT EXISTS (
+    SELECT 1 FROM unnest(string_to_array(r.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
+        SELECT 1 FROM waits AS f
+        WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+    ) AS w
+)
+FROM (SELECT unnest($3::uuid[]) AS id, unnest($4::text[]) AS wait_names) AS r
+WHERE e.id = r.id AND e.id BETWEEN $1::uuid AND $2::uuid AND NOT e.routed
+RETURNING e.id, e.routed
 `
 
-// Returns the ids of those that were stored unrouted, and are routed now.
-func (q *Queries) RouteEvents(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]pgtype.UUID, error) {
-	rows, err := q.db.Query(ctx, RouteEvents, ids, first, last)
+type RouteEventsParams struct {
+	First     pgtype.UUID
+	Last      pgtype.UUID
+	Ids       []pgtype.UUID
+	WaitNames []string
+}
+
+type RouteEventsRow struct {
+	ID     pgtype.UUID
+	Routed bool
+}
+
+// Returns those that were stored unrouted. They are routed now, unless there may be waits for them.
+func (q *Queries) RouteEvents(ctx context.Context, arg RouteEventsParams) ([]RouteEventsRow, error) {
+	rows, err := q.db.Query(ctx, RouteEvents,
+		arg.First,
+		arg.Last,
+		arg.Ids,
+		arg.WaitNames,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []pgtype.UUID
+	var items []RouteEventsRow
 	for rows.Next() {
-		var id pgtype.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i RouteEventsRow
+		if err := rows.Scan(&i.ID, &i.Routed); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

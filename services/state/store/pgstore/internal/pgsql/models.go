@@ -194,6 +194,7 @@ type Step struct {
 	StartedAt     pgtype.Timestamptz
 	EndedAt       pgtype.Timestamptz
 	DueAt         pgtype.Timestamptz
+	EventID       pgtype.UUID
 	RecordedOrder int32
 }
 
@@ -210,6 +211,7 @@ type StepsDefault struct {
 	StartedAt     pgtype.Timestamptz
 	EndedAt       pgtype.Timestamptz
 	DueAt         pgtype.Timestamptz
+	EventID       pgtype.UUID
 	RecordedOrder int32
 }
 
@@ -223,4 +225,10 @@ type Wait struct {
 	KeyHash       []byte
 	Expression    string
 	Since         pgtype.Timestamptz
+}
+
+type WaitShape struct {
+	EnvironmentID pgtype.UUID
+	Name          string
+	Shape         string
 }

@@ -573,7 +573,8 @@ func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunction
 }
 
 const RecordedStepsOfRuns = `-- name: RecordedStepsOfRuns :many
-SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order
+SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, event_id,
+    recorded_order
 FROM steps
 WHERE run_id = ANY($1::uuid[]) AND run_id BETWEEN $2::uuid AND $3::uuid AND status <> 0
 ORDER BY run_id, recorded_order
@@ -591,6 +592,7 @@ type RecordedStepsOfRunsRow struct {
 	StartedAt     pgtype.Timestamptz
 	EndedAt       pgtype.Timestamptz
 	DueAt         pgtype.Timestamptz
+	EventID       pgtype.UUID
 	RecordedOrder int32
 }
 
@@ -615,6 +617,7 @@ func (q *Queries) RecordedStepsOfRuns(ctx context.Context, runIds []pgtype.UUID,
 			&i.StartedAt,
 			&i.EndedAt,
 			&i.DueAt,
+			&i.EventID,
 			&i.RecordedOrder,
 		); err != nil {
 			return nil, err
@@ -729,7 +732,8 @@ func (q *Queries) RunsOfEvent(ctx context.Context, first pgtype.UUID, last pgtyp
 }
 
 const StepsOfRun = `-- name: StepsOfRun :many
-SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, recorded_order
+SELECT run_id, step_id, name, kind, status, result_kind, result, opened_at, started_at, ended_at, due_at, event_id,
+    recorded_order
 FROM steps WHERE run_id = $1 ORDER BY opened_at, opened_order, step_id
 `
 
@@ -745,6 +749,7 @@ type StepsOfRunRow struct {
 	StartedAt     pgtype.Timestamptz
 	EndedAt       pgtype.Timestamptz
 	DueAt         pgtype.Timestamptz
+	EventID       pgtype.UUID
 	RecordedOrder int32
 }
 
@@ -769,6 +774,7 @@ func (q *Queries) StepsOfRun(ctx context.Context, runID pgtype.UUID) ([]StepsOfR
 			&i.StartedAt,
 			&i.EndedAt,
 			&i.DueAt,
+			&i.EventID,
 			&i.RecordedOrder,
 		); err != nil {
 			return nil, err

@@ -1,0 +1,24 @@
+package executor
+
+import (
+	"github.com/stepwell/stepwell/services/internal/expr"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// prepareWaits compiles the expressions of waits: by what they compare for equality events find them without looking at
+// each. One that cannot be compiled is the function's fault.
+func prepareWaits(state stepwell.RunState, ops []stepwell.Op) {
+	for i, op := range ops {
+		if op.Code != stepwell.OpWaitForEvent || op.Wait.Expression == "" {
+			continue
+		}
+		program, err := expr.Compile(op.Wait.Expression, expr.Full)
+		if err != nil {
+			ops[i].Failure = stepwell.Failure{
+				Name: "InvalidExpression", Message: "Wait for event If expression failed to compile: " + err.Error(),
+			}.JSON()
+			continue
+		}
+		op.Wait.Shape, op.Wait.KeyHash = stepwell.NewShape(program.Equalities(expr.Vars{Event: state.Events[0].Variables()}))
+	}
+}

@@ -1,0 +1,182 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/expr"
+	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// waitsPerPage bounds the waits that are looked at together: their runs are loaded.
+const waitsPerPage = 250
+
+// candidate is a wait and the events that may end it, oldest first.
+type candidate struct {
+	wait   stepwell.Wait
+	events []stepwell.Event
+}
+
+// matchWaits resumes the runs that wait for the events, and says that the events are routed (I15).
+func (s *Service) matchWaits(ctx context.Context, events []stepwell.Event) error {
+	ids := make([]stepwell.EventID, len(events))
+	for i, event := range events {
+		ids[i] = event.ID
+		for cursor := ""; ; {
+			query := store.WaitQuery{Event: event, Cursor: cursor, Limit: waitsPerPage}
+			waits, next, err := s.deps.State.Waits(ctx, query)
+			if err != nil {
+				return fmt.Errorf("find waits: %w", err)
+			}
+			candidates := make([]candidate, len(waits))
+			for j, w := range waits {
+				candidates[j] = candidate{w, []stepwell.Event{event}}
+			}
+			if _, err := s.resume(ctx, candidates); err != nil {
+				return err
+			}
+			if cursor = next; next == "" {
+				break
+			}
+		}
+	}
+	for page := range slices.Chunk(ids, store.PageMax) {
+		if err := s.deps.State.Routed(ctx, page); err != nil {
+			return fmt.Errorf("end routing: %w", err)
+		}
+	}
+	return nil
+}
+
+// lookBack resumes the runs whose event came before they began to wait for it.
+func (s *Service) lookBack(ctx context.Context) error {
+	for {
+		backs, err := s.deps.State.LookBacks(ctx, waitsPerPage)
+		if err != nil {
+			return fmt.Errorf("find waits to look back for: %w", err)
+		}
+		if len(backs) == 0 {
+			return nil
+		}
+		candidates := make([]candidate, len(backs))
+		for i, back := range backs {
+			candidates[i] = candidate{back.Wait, back.Events}
+		}
+		resumed, err := s.resume(ctx, candidates)
+		if err != nil {
+			return err
+		}
+		var looked []stepwell.Wait
+		for _, back := range backs {
+			if !resumed[back.Wait.Item.ID] {
+				looked = append(looked, afterLook(back))
+			}
+		}
+		if err := s.deps.State.LookedBack(ctx, looked); err != nil {
+			return fmt.Errorf("end look-backs: %w", err)
+		}
+	}
+}
+
+// afterLook is the wait with what is left to look at: what came after its events, if there may be more.
+func afterLook(back store.LookBack) stepwell.Wait {
+	w, since := back.Wait, back.Wait.Since
+	w.Since = time.Time{}
+	if len(back.Events) == store.LookBackMax {
+		w.Since = back.Events[len(back.Events)-1].ID.Timestamp()
+		if !w.Since.After(since) {
+			w.Since = since.Add(time.Millisecond) // more events in one millisecond than are looked at
+		}
+	}
+	return w
+}
+
+// resume ends each wait by the first of its events that fits, and returns which. A wait that somebody else ended is passed
+// over.
+func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepwell.ItemID]bool, error) {
+	if len(candidates) == 0 {
+		return nil, nil
+	}
+	runs := make([]stepwell.RunID, len(candidates))
+	for i, c := range candidates {
+		runs[i] = c.wait.Run
+	}
+	loaded, err := s.deps.State.LoadRuns(ctx, runs)
+	if err != nil {
+		return nil, fmt.Errorf("load waiting runs: %w", err)
+	}
+	now := time.Now()
+	var transitions []stepwell.Transition
+	for i, c := range candidates {
+		if loaded[i].Err != nil {
+			continue // it is gone
+		}
+		if t, ok := s.match(ctx, loaded[i].State, c, now); ok {
+			transitions = append(transitions, t)
+		}
+	}
+	return s.commit(ctx, now, transitions)
+}
+
+// match is what the first fitting event changes.
+func (s *Service) match(
+	ctx context.Context, state stepwell.RunState, c candidate, now time.Time,
+) (stepwell.Transition, bool) {
+	for _, event := range c.events {
+		fits, err := s.fits(c.wait.Expression, state.Events[0], event, now)
+		if err != nil {
+			s.deps.Log.DebugContext(ctx, "wait did not match", slog.String("run_id", c.wait.Run.String()),
+				slog.String("event_id", event.ID.String()), slog.String("error", err.Error()))
+		}
+		if !fits {
+			continue
+		}
+		if t, ok := engine.Resume(state, c.wait, event, sdk.AppendEvent(nil, event), now); ok {
+			return t, true
+		}
+	}
+	return stepwell.Transition{}, false
+}
+
+// fits evaluates a wait's expression.
+func (s *Service) fits(expression string, trigger, event stepwell.Event, now time.Time) (bool, error) {
+	if expression == "" {
+		return true, nil
+	}
+	program, err := s.expressions.compile(expression)
+	if err != nil {
+		return false, err
+	}
+	return program.Match(expr.Vars{Event: trigger.Variables(), Async: event.Variables(), Now: now})
+}
+
+// commit commits transitions that settle waits, and tells the queue.
+func (s *Service) commit(
+	ctx context.Context, now time.Time, transitions []stepwell.Transition,
+) (map[stepwell.ItemID]bool, error) {
+	settled := map[stepwell.ItemID]bool{}
+	if len(transitions) == 0 {
+		return settled, nil
+	}
+	results, err := s.deps.State.Commit(ctx, transitions)
+	if err != nil {
+		return nil, fmt.Errorf("resume %d runs: %w", len(transitions), err)
+	}
+	var result store.Ingested
+	for i, committed := range results {
+		if committed.Err != nil {
+			continue // somebody else was first
+		}
+		settled[transitions[i].Settles] = true
+		result.Opened = append(result.Opened, committed.Opened...)
+		result.Dropped = append(append(result.Dropped, transitions[i].Settles), committed.Dropped...)
+	}
+	s.tellQueue(ctx, now, result)
+	return settled, nil
+}

@@ -1,0 +1,69 @@
+package state
+
+import (
+	"context"
+
+	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// ListWaits implements statev1.StateServiceServer.
+func (s *Service) ListWaits(ctx context.Context, m *statev1.ListWaitsRequest) (*statev1.ListWaitsResponse, error) {
+	waits, next, err := s.store.Waits(ctx, store.WaitQuery{
+		Event: wire.FromEvent(m.GetEvent()), Cursor: m.GetPageToken(), Limit: pageSize(m.GetPageSize()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListWaitsResponse{Waits: wire.Each(waits, wire.Wait), NextPageToken: next}, nil
+}
+
+// RouteEvents implements statev1.StateServiceServer.
+func (s *Service) RouteEvents(ctx context.Context, m *statev1.RouteEventsRequest) (*statev1.RouteEventsResponse, error) {
+	if err := atMostPage(len(m.GetEventIds())); err != nil {
+		return nil, err
+	}
+	return &statev1.RouteEventsResponse{}, s.store.Routed(ctx, wire.Each(m.GetEventIds(), eventID))
+}
+
+// ListLookBacks implements statev1.StateServiceServer.
+func (s *Service) ListLookBacks(
+	ctx context.Context, m *statev1.ListLookBacksRequest,
+) (*statev1.ListLookBacksResponse, error) {
+	backs, err := s.store.LookBacks(ctx, pageSize(m.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	response := &statev1.ListLookBacksResponse{}
+	bytes := 0
+	for _, back := range backs {
+		for _, event := range back.Events {
+			bytes += eventSize(event)
+		}
+		if len(response.GetLookBacks()) > 0 && bytes > store.PageBytesMax {
+			break
+		}
+		response.LookBacks = append(response.LookBacks, lookBack(back))
+	}
+	return response, nil
+}
+
+// EndLookBacks implements statev1.StateServiceServer.
+func (s *Service) EndLookBacks(
+	ctx context.Context, m *statev1.EndLookBacksRequest,
+) (*statev1.EndLookBacksResponse, error) {
+	if err := atMostPage(len(m.GetWaits())); err != nil {
+		return nil, err
+	}
+	return &statev1.EndLookBacksResponse{}, s.store.LookedBack(ctx, wire.Each(m.GetWaits(), wire.FromWait))
+}
+
+// atMostPage refuses a list that is longer than a page.
+func atMostPage(n int) error {
+	if n > store.PageMax {
+		return stepwell.TooLargef("%d in one call, at most %d are allowed", n, store.PageMax)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// waitName is what waits are found by.
+type waitName struct {
+	environment stepwell.EnvironmentID
+	name        string
+}
+
+// registered are the waits of a name by their items.
+type registered map[stepwell.ItemID]stepwell.Wait
+
+// register takes note of a wait, and whether there are events already that may end it.
+func (s *Store) register(w stepwell.Wait) {
+	if len(s.since(w)) == 0 {
+		w.Since = stepwell.Wait{}.Since
+	}
+	name := waitName{w.Environment, w.Name}
+	if s.waits[name] == nil {
+		s.waits[name] = registered{}
+	}
+	s.waits[name][w.Item.ID] = w
+	s.waitNames[w.Item.ID] = name
+}
+
+// unregister ends the wait of an item, if it is one of a wait.
+func (s *Store) unregister(id stepwell.ItemID) {
+	name, waiting := s.waitNames[id]
+	if !waiting {
+		return
+	}
+	delete(s.waitNames, id)
+	if delete(s.waits[name], id); len(s.waits[name]) == 0 {
+		delete(s.waits, name)
+	}
+}
+
+// awaited tells whether there are waits of the event's name.
+func (s *Store) awaited(event stepwell.Event) bool {
+	return slices.ContainsFunc(stepwell.EventNames(event.Name), func(name string) bool {
+		return len(s.waits[waitName{event.Environment, name}]) > 0
+	})
+}
+
+// since are the events that a wait has to look at, oldest first.
+func (s *Store) since(w stepwell.Wait) []stepwell.Event {
+	if w.Since.IsZero() {
+		return nil
+	}
+	var events []stepwell.Event
+	for _, id := range slices.Backward(s.eventIDs) {
+		event := s.events[id].event
+		if id.Timestamp().Before(w.Since.Truncate(time.Millisecond)) {
+			break
+		}
+		if event.Environment == w.Environment && slices.Contains(stepwell.EventNames(event.Name), w.Name) {
+			events = append(events, event)
+		}
+	}
+	slices.Reverse(events)
+	return events[:min(len(events), store.LookBackMax)]
+}
+
+// Waits implements store.Matcher.
+func (s *Store) Waits(_ context.Context, query store.WaitQuery) ([]stepwell.Wait, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var waits []stepwell.Wait
+	for _, name := range stepwell.EventNames(query.Event.Name) {
+		for id, w := range s.waits[waitName{query.Event.Environment, name}] {
+			if string(id) > query.Cursor && bytes.Equal(w.KeyHash, query.Event.KeyHash(w.Shape)) {
+				waits = append(waits, w)
+			}
+		}
+	}
+	slices.SortFunc(waits, func(a, b stepwell.Wait) int { return strings.Compare(string(a.Item.ID), string(b.Item.ID)) })
+	if len(waits) <= query.Limit {
+		return waits, "", nil
+	}
+	return waits[:query.Limit], string(waits[query.Limit-1].Item.ID), nil
+}
+
+// Routed implements store.Matcher.
+func (s *Store) Routed(_ context.Context, events []stepwell.EventID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range events {
+		if record, known := s.events[id]; known && !record.routed {
+			s.route(record)
+			s.idle(record)
+		}
+	}
+	return nil
+}
+
+// LookBacks implements store.Matcher.
+func (s *Store) LookBacks(_ context.Context, limit int) ([]store.LookBack, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var backs []store.LookBack
+	for _, waits := range s.waits {
+		for _, w := range waits {
+			if !w.Since.IsZero() {
+				backs = append(backs, store.LookBack{Wait: w, Events: s.since(w)})
+			}
+		}
+	}
+	slices.SortFunc(backs, func(a, b store.LookBack) int {
+		return strings.Compare(string(a.Wait.Item.ID), string(b.Wait.Item.ID))
+	})
+	return backs[:min(limit, len(backs))], nil
+}
+
+// LookedBack implements store.Matcher.
+func (s *Store) LookedBack(_ context.Context, waits []stepwell.Wait) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, looked := range waits {
+		if name, waiting := s.waitNames[looked.Item.ID]; waiting {
+			w := s.waits[name][looked.Item.ID]
+			w.Since = looked.Since
+			s.waits[name][looked.Item.ID] = w
+		}
+	}
+	return nil
+}
