@@ -25,7 +25,9 @@ type Instance struct {
 	dir     string
 	port    int
 	command *exec.Cmd
-	log     bytes.Buffer
+	// exited is closed when command has ended.
+	exited chan struct{}
+	log    bytes.Buffer
 }
 
 // Launch starts a server of the test's own. It is gone when the test ends.
@@ -49,18 +51,26 @@ func launch() (*Instance, error) {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	i := &Instance{bin: bin, dir: dir}
-	if i.port, err = freePort(); err == nil {
-		err = i.initialize()
+	err = i.initialize()
+	// Somebody may take the port before the server does.
+	for attempt := 0; err == nil && attempt < startsMax; attempt++ {
+		if i.port, err = freePort(); err != nil {
+			break
+		}
+		if err = i.start(); err == nil {
+			return i, nil
+		}
+		i.Stop()
+		if attempt < startsMax-1 {
+			err = nil
+		}
 	}
-	if err == nil {
-		err = i.start()
-	}
-	if err != nil {
-		i.remove()
-		return nil, err
-	}
-	return i, nil
+	i.remove()
+	return nil, err
 }
+
+// startsMax is how many ports are tried.
+const startsMax = 5
 
 // URL is where the server is.
 func (i *Instance) URL() string {
@@ -70,8 +80,8 @@ func (i *Instance) URL() string {
 // Stop stops the server at once, as a crash would.
 func (i *Instance) Stop() {
 	if i.command != nil {
-		_ = i.command.Process.Signal(syscall.SIGQUIT)
-		_ = i.command.Wait()
+		_ = i.command.Process.Signal(syscall.SIGQUIT) // it may have exited
+		<-i.exited
 		i.command = nil
 	}
 }
@@ -128,7 +138,12 @@ func (i *Instance) start() error {
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
-	i.command = command
+	exited := make(chan struct{})
+	go func() { // Stop waits for it
+		defer close(exited)
+		_ = command.Wait() // how it ended is in its log
+	}()
+	i.command, i.exited = command, exited
 	return i.wait()
 }
 
@@ -165,9 +180,41 @@ func asNobody(files ...string) (*syscall.SysProcAttr, error) {
 // startTimeout is how long the server may take to answer.
 const startTimeout = 30 * time.Second
 
+// wait waits until the server answers, and it is this one.
 func (i *Instance) wait() error {
-	if err := answers(context.Background(), i.URL()); err != nil {
-		return fmt.Errorf("postgres: %w: %s", err, i.log.String())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // ends with ctx
+		select {
+		case <-i.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := answers(ctx, i.URL())
+	if err == nil {
+		err = i.isThis(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	i.Stop() // so that its log is complete
+	return fmt.Errorf("postgres: %w: %s", err, i.log.String())
+}
+
+// isThis tells whether it is this server that listens at the port.
+func (i *Instance) isThis(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, i.URL())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	var data string
+	if err := conn.QueryRow(ctx, "SHOW data_directory").Scan(&data); err != nil {
+		return err
+	}
+	if data != i.data() {
+		return fmt.Errorf("the server at port %d is another one, at %s", i.port, data)
 	}
 	return nil
 }

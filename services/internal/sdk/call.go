@@ -117,6 +117,9 @@ type content struct {
 // content leaves out what makes the call larger than CallBytesMax, if the app's SDK knows how to ask for it. Go's does
 // not: it reads `use_api` and does nothing about it, so that without its memos it would run all steps again. It gets
 // everything in the call, however large; so does an SDK that nobody knows.
+//
+// So does a call beside which another of the run's items is open: its step may be recorded before the app asks, and an SDK
+// that is told of a step that is not on the call's stack never answers (JS v3, whose parallel steps go on one by one).
 func (c Call) content() content {
 	const (
 		contextBytes = 1 << 10 // without the stack, below
@@ -138,8 +141,9 @@ func (c Call) content() content {
 	}
 	all := content{events: c.State.Events, steps: c.State.Steps, size: first + events + steps}
 	asks := strings.HasPrefix(c.State.App.SDK, "js:") || strings.HasPrefix(c.State.App.SDK, "py:")
+	alone := len(c.State.Run.Progress.Open) <= 1
 	switch {
-	case all.size <= CallBytesMax || !asks:
+	case all.size <= CallBytesMax || !asks || !alone:
 		return all
 	case first+events <= CallBytesMax:
 		return content{useAPI: true, events: c.State.Events, size: first + events}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,4 +94,29 @@ func TestWhatIsLeftOutHasTheFormOfTheCall(t *testing.T) {
 	require.Contains(t, body, `"events":`+string(sdk.AppendEvents(nil, call.State.Events))+`,"steps":`)
 	require.Equal(t, "{}", string(sdk.AppendMemos(nil, nil)))
 	require.Equal(t, "[]", string(sdk.AppendEvents(nil, nil)))
+}
+
+// TestLargeCallBesideOthersIsWhole: what the app would ask for could be more than the call's stack by then.
+func TestLargeCallBesideOthersIsWhole(t *testing.T) {
+	t.Parallel()
+	call := sdk.Call{State: stepwell.RunState{
+		App:    stepwell.App{SDK: "js:v3.54.2"},
+		Events: []stepwell.Event{{Data: json.RawMessage(`{}`), User: json.RawMessage(`{}`)}},
+		Steps: []stepwell.Step{{
+			ID: "large", Status: stepwell.StepCompleted, Order: 1,
+			Result: stepwell.Result{JSON: json.RawMessage(`"` + strings.Repeat("x", sdk.CallBytesMax) + `"`)},
+		}},
+	}}
+	discovery := stepwell.NewDiscovery(call.State.Run, 1, time.Time{})
+	call.State.Run.Progress.Open = []stepwell.Item{discovery}
+	body, err := call.Body()
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"steps":{},"use_api":true`)
+
+	sibling := stepwell.NewStepItem(call.State.Run, stepwell.ItemStep, "sibling", time.Time{})
+	call.State.Run.Progress.Open = append(call.State.Run.Progress.Open, sibling)
+	body, err = call.Body()
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"use_api":false`)
+	require.Greater(t, len(body), sdk.CallBytesMax)
 }
