@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +34,6 @@ func devServer(t *testing.T) (url string, pid int) {
 	log := &logWriter{t: t}
 	command := exec.Command(binary, "dev", "--host", "127.0.0.1", "--port", port, "--grpc-port", "0", "--no-discovery")
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, command.Start())
 	t.Cleanup(func() {
 		_ = command.Process.Kill()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -135,16 +136,29 @@ func (i *Instance) start() error {
 		"-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=128MB")
 	command.SysProcAttr = attributes
 	command.Stderr = &i.log
-	if err := command.Start(); err != nil {
+	exited, err := startKept(command)
+	if err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
-	exited := make(chan struct{})
-	go func() { // Stop waits for it
-		defer close(exited)
-		_ = command.Wait() // how it ended is in its log
-	}()
 	i.command, i.exited = command, exited
 	return i.wait()
+}
+
+// startKept starts a command. What is to end with us ends with the thread that started it, so that thread is kept until
+// then. exited is closed when the command has ended; how is in its log.
+func startKept(command *exec.Cmd) (exited chan struct{}, err error) {
+	started, exited := make(chan error, 1), make(chan struct{})
+	go func() { // whoever stops the command waits for it
+		defer close(exited)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := command.Start()
+		started <- err
+		if err == nil {
+			_ = command.Wait()
+		}
+	}()
+	return exited, <-started
 }
 
 // owner says whom to run as.

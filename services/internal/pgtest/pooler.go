@@ -23,6 +23,7 @@ type Pooler struct {
 	port    int
 	dir     string
 	command *exec.Cmd
+	exited  chan struct{}
 	log     bytes.Buffer
 }
 
@@ -40,7 +41,7 @@ func (s *Server) Pooler(t testing.TB) *Pooler {
 func (p *Pooler) stop() {
 	if p.command != nil && p.command.Process != nil {
 		_ = p.command.Process.Kill() // it may have ended already
-		_ = p.command.Wait()
+		<-p.exited
 	}
 	_ = os.RemoveAll(p.dir)
 }
@@ -98,7 +99,7 @@ func (p *Pooler) start(ctx context.Context, server string) error {
 	p.command = exec.Command(program, file)
 	p.command.SysProcAttr = attributes
 	p.command.Stdout, p.command.Stderr = &p.log, &p.log
-	if err := p.command.Start(); err != nil {
+	if p.exited, err = startKept(p.command); err != nil {
 		return fmt.Errorf("start pgbouncer: %w", err)
 	}
 	through := fmt.Sprintf("postgres://anybody@127.0.0.1:%d/%s?sslmode=disable", p.port, behind.Database)

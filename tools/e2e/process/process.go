@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,15 +43,24 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	command.Stdout, command.Stderr = &p.log, &p.log
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: c.User}
 	dieWithParent(command.SysProcAttr)
-	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.Name, err)
-	}
+	started := make(chan error, 1)
 	go func() { // ended by Kill, which every starter calls
 		defer close(p.ended)
+		// It ends with the thread that started it, so that thread is kept until then.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := command.Start()
+		started <- err
+		if err != nil {
+			return
+		}
 		if err := command.Wait(); err != nil {
 			fmt.Fprintf(&p.log, "%s ended: %v\n", c.Name, err)
 		}
 	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Name, err)
+	}
 	return p, nil
 }
 
