@@ -198,9 +198,10 @@ const startTimeout = 30 * time.Second
 func (i *Instance) wait() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() { // ends with ctx
+	exited := i.exited // of this start, not of a later one
+	go func() {        // ends with ctx
 		select {
-		case <-i.exited:
+		case <-exited:
 			cancel()
 		case <-ctx.Done():
 		}
