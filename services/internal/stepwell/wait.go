@@ -56,17 +56,16 @@ func InShape(member string) bool {
 	return member != "" && !strings.ContainsAny(member, shapeSeparator+pathSeparator)
 }
 
-// KeyHash is the hash of what the event has at the paths of a shape: a wait of that shape can only be for the event if
-// its own hash is the same.
-func (e Event) KeyHash(shape string) []byte {
+// KeyHash is the hash of what an event has at the paths of a shape: a wait of that shape can only be for the event if
+// its own hash is the same. The variables are the event's; it is nil for an empty shape.
+func KeyHash(shape string, variables map[string]any) []byte {
 	if shape == "" {
 		return nil
 	}
-	members := e.Variables()
 	paths := strings.Split(shape, shapeSeparator)
 	texts := make([]string, len(paths))
 	for i, path := range paths {
-		var value any = members
+		var value any = variables
 		for name := range strings.SplitSeq(path, pathSeparator) {
 			object, _ := value.(map[string]any)
 			value = object[name]

@@ -73,12 +73,13 @@ func (s *Store) since(w stepwell.Wait) []stepwell.Event {
 
 // Waits implements store.Matcher.
 func (s *Store) Waits(_ context.Context, query store.WaitQuery) ([]stepwell.Wait, string, error) {
+	variables := query.Event.Variables()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var waits []stepwell.Wait
 	for _, name := range stepwell.EventNames(query.Event.Name) {
 		for id, w := range s.waits[waitName{query.Event.Environment, name}] {
-			if string(id) > query.Cursor && bytes.Equal(w.KeyHash, query.Event.KeyHash(w.Shape)) {
+			if string(id) > query.Cursor && bytes.Equal(w.KeyHash, stepwell.KeyHash(w.Shape, variables)) {
 				waits = append(waits, w)
 			}
 		}

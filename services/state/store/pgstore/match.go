@@ -103,9 +103,10 @@ func (s *Store) Waits(ctx context.Context, query store.WaitQuery) ([]stepwell.Wa
 		EnvironmentID: environment, Most: int32(query.Limit) + 1,
 		CursorRun: pgULID(cursor.Run.ULID), CursorStep: string(cursor.Step),
 	}
+	variables := query.Event.Variables()
 	for _, row := range shapes {
 		find.Names, find.Shapes = append(find.Names, row.Name), append(find.Shapes, row.Shape)
-		find.KeyHashes = append(find.KeyHashes, append([]byte{}, query.Event.KeyHash(row.Shape)...))
+		find.KeyHashes = append(find.KeyHashes, append([]byte{}, stepwell.KeyHash(row.Shape, variables)...))
 	}
 	rows, err := q.WaitsFor(ctx, find)
 	if err != nil {
