@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"sync"
+
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -8,6 +10,7 @@ import (
 // prepareWaits compiles the expressions of waits: by what they compare for equality events find them without looking at
 // each. One that cannot be compiled is the function's fault.
 func prepareWaits(state stepwell.RunState, ops []stepwell.Op) {
+	trigger := sync.OnceValue(func() map[string]any { return state.Events[0].Variables() })
 	for i, op := range ops {
 		if op.Code != stepwell.OpWaitForEvent || op.Wait.Expression == "" {
 			continue
@@ -19,6 +22,6 @@ func prepareWaits(state stepwell.RunState, ops []stepwell.Op) {
 			}.JSON()
 			continue
 		}
-		op.Wait.Shape, op.Wait.KeyHash = stepwell.NewShape(program.Equalities(expr.Vars{Event: state.Events[0].Variables()}))
+		op.Wait.Shape, op.Wait.KeyHash = stepwell.NewShape(program.Equalities(expr.Vars{Event: trigger()}))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/engine"
@@ -21,6 +22,18 @@ const waitsPerPage = 250
 type candidate struct {
 	wait   stepwell.Wait
 	events []stepwell.Event
+}
+
+// decoded are the variables of the arriving events of one page, each made when the first expression asks for it.
+type decoded map[stepwell.EventID]map[string]any
+
+func (d decoded) variables(event stepwell.Event) map[string]any {
+	known, ok := d[event.ID]
+	if !ok {
+		known = event.Variables()
+		d[event.ID] = known
+	}
+	return known
 }
 
 // matchWaits resumes the runs that wait for the events, and says that the events are routed (I15).
@@ -111,13 +124,13 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 	if err != nil {
 		return nil, fmt.Errorf("load waiting runs: %w", err)
 	}
-	now := time.Now()
+	now, seen := time.Now(), decoded{}
 	var transitions []stepwell.Transition
 	for i, c := range candidates {
 		if loaded[i].Err != nil {
 			continue // it is gone
 		}
-		if t, ok := s.match(ctx, loaded[i].State, c, now); ok {
+		if t, ok := s.match(ctx, loaded[i].State, c, seen, now); ok {
 			transitions = append(transitions, t)
 		}
 	}
@@ -126,10 +139,11 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 
 // match is what the first fitting event changes.
 func (s *Service) match(
-	ctx context.Context, state stepwell.RunState, c candidate, now time.Time,
+	ctx context.Context, state stepwell.RunState, c candidate, seen decoded, now time.Time,
 ) (stepwell.Transition, bool) {
+	trigger := sync.OnceValue(func() map[string]any { return state.Events[0].Variables() })
 	for _, event := range c.events {
-		fits, err := s.fits(c.wait.Expression, state.Events[0], event, now)
+		fits, err := s.fits(c.wait.Expression, trigger, event, seen, now)
 		if err != nil {
 			s.deps.Log.DebugContext(ctx, "wait did not match", slog.String("run_id", c.wait.Run.String()),
 				slog.String("event_id", event.ID.String()), slog.String("error", err.Error()))
@@ -145,7 +159,9 @@ func (s *Service) match(
 }
 
 // fits evaluates a wait's expression.
-func (s *Service) fits(expression string, trigger, event stepwell.Event, now time.Time) (bool, error) {
+func (s *Service) fits(
+	expression string, trigger func() map[string]any, event stepwell.Event, seen decoded, now time.Time,
+) (bool, error) {
 	if expression == "" {
 		return true, nil
 	}
@@ -153,7 +169,7 @@ func (s *Service) fits(expression string, trigger, event stepwell.Event, now tim
 	if err != nil {
 		return false, err
 	}
-	return program.Match(expr.Vars{Event: trigger.Variables(), Async: event.Variables(), Now: now})
+	return program.Match(expr.Vars{Event: trigger(), Async: seen.variables(event), Now: now})
 }
 
 // commit commits transitions that settle waits, and tells the queue.
