@@ -66,7 +66,7 @@ func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
 		case err != nil:
 			return err
 		default:
-			s.tellQueue(ctx, now, results[0])
+			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
 			s.matchAwaited(ctx, events, results[0].Awaited)
 			return nil
 		}
@@ -111,17 +111,19 @@ const enqueueTimeout = time.Second
 
 // tellQueue puts what was opened into the queue and takes out what nobody needs any more. All of it is stored: a queue
 // that does not answer is no failure, the items are found in the store again.
-func (s *Service) tellQueue(ctx context.Context, now time.Time, result store.Ingested) {
+func (s *Service) tellQueue(
+	ctx context.Context, now time.Time, opened []stepwell.Item, dropped []stepwell.ItemID,
+) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
 	defer cancel()
-	if err := s.enqueue(ctx, now, stepwell.Unparked(result.Opened)); err != nil {
+	if err := s.enqueue(ctx, now, stepwell.Unparked(opened)); err != nil {
 		s.deps.Log.WarnContext(ctx, "items not queued, they wait in the store",
-			slog.Int("item_count", len(result.Opened)), slog.String("error", err.Error()))
+			slog.Int("item_count", len(opened)), slog.String("error", err.Error()))
 	}
-	if len(result.Dropped) == 0 {
+	if len(dropped) == 0 {
 		return
 	}
-	if err := s.deps.Queue.Remove(ctx, result.Dropped); err != nil {
+	if err := s.deps.Queue.Remove(ctx, dropped); err != nil {
 		s.deps.Log.DebugContext(ctx, "settled items stay in the queue until they are due", slog.String("error", err.Error()))
 	}
 }

@@ -184,15 +184,16 @@ func (s *Service) commit(
 	if err != nil {
 		return nil, fmt.Errorf("resume %d runs: %w", len(transitions), err)
 	}
-	var result store.Ingested
+	var opened []stepwell.Item
+	var dropped []stepwell.ItemID
 	for i, committed := range results {
 		if committed.Err != nil {
 			continue // somebody else was first
 		}
 		settled[transitions[i].Settles] = true
-		result.Opened = append(result.Opened, committed.Opened...)
-		result.Dropped = append(append(result.Dropped, transitions[i].Settles), committed.Dropped...)
+		opened = append(opened, committed.Opened...)
+		dropped = append(append(dropped, transitions[i].Settles), committed.Dropped...)
 	}
-	s.tellQueue(ctx, now, result)
+	s.tellQueue(ctx, now, opened, dropped)
 	return settled, nil
 }
