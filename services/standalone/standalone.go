@@ -99,7 +99,8 @@ func New(config Config, deps Deps) (*System, error) {
 		s.add("events over gRPC", rpc.NewServer(public, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
 	}
 	for _, listener := range deps.HTTP {
-		s.add("event-api over HTTP", httpserver.New(listener, routes(deps.Routes, services.events.Handler())).Run)
+		handler := httpserver.Beside(deps.Routes, services.events.Handler())
+		s.add("event-api over HTTP", httpserver.New(listener, handler).Run)
 	}
 	if config.Discovery.Scan || len(config.Discovery.URLs) > 0 {
 		s.add("discovery", discovery.New(config.Discovery, discovery.Deps{
@@ -163,16 +164,6 @@ func (s *System) dial(network rpc.Network, name string) (*grpc.ClientConn, error
 
 func (s *System) add(name string, run func(context.Context) error) {
 	s.parts = append(s.parts, process.Part{Name: name, Run: run})
-}
-
-// routes serves the given routes, and everything else by next.
-func routes(given map[string]http.Handler, next http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	for pattern, handler := range given {
-		mux.Handle(pattern, handler)
-	}
-	mux.Handle("/", next)
-	return mux
 }
 
 // Run runs all services until the context ends, then stops them in order. It can be called once.

@@ -73,7 +73,7 @@ func (p *Process) Open(
 	if err != nil {
 		return err
 	}
-	p.Add("HTTP", httpserver.New(listener, p.probes.With(handler)).Run)
+	p.Add("HTTP", httpserver.New(listener, httpserver.Beside(p.probes.Routes(), handler)).Run)
 	if d.GRPCPort == 0 {
 		return nil
 	}

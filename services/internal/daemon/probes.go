@@ -136,16 +136,6 @@ func (p *Probes) Routes() map[string]http.Handler {
 	return map[string]http.Handler{"GET /livez": alive, "GET /readyz": ready}
 }
 
-// With serves the probes beside another handler.
-func (p *Probes) With(other http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	for pattern, handler := range p.Routes() {
-		mux.Handle(pattern, handler)
-	}
-	mux.Handle("/", other)
-	return mux
-}
-
 func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

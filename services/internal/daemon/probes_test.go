@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stepwell/stepwell/services/internal/daemon"
+	"github.com/stepwell/stepwell/services/internal/httpserver"
 )
 
 // ask asks the probes, which answer at once.
@@ -20,7 +21,7 @@ func ask(t *testing.T, probes *daemon.Probes, path string) (int, string) {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
-	probes.With(http.NotFoundHandler()).ServeHTTP(recorder, request)
+	httpserver.Beside(probes.Routes(), http.NotFoundHandler()).ServeHTTP(recorder, request)
 	return recorder.Code, recorder.Body.String()
 }
 

@@ -99,8 +99,8 @@ func (p Program) addProbeListener(ctx context.Context, made *Process) error {
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /health", made.probes.Routes()["GET /livez"])
-	made.Add("probes over HTTP", httpserver.New(listener, made.probes.With(mux)).Run)
+	routes, health := made.probes.Routes(), http.NewServeMux()
+	health.Handle("GET /health", routes["GET /livez"])
+	made.Add("probes over HTTP", httpserver.New(listener, httpserver.Beside(routes, health)).Run)
 	return nil
 }

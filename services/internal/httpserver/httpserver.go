@@ -37,6 +37,16 @@ func New(listener net.Listener, handler http.Handler) *Server {
 	}}
 }
 
+// Beside serves the routes, by their patterns, and everything else by next.
+func Beside(routes map[string]http.Handler, next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, handler := range routes {
+		mux.Handle(pattern, handler)
+	}
+	mux.Handle("/", next)
+	return mux
+}
+
 // Run serves until the context ends, then lets requests that are under way finish, for a while.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
