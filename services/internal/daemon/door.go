@@ -38,7 +38,7 @@ func (d Door) Validate() error {
 	return errors.Join(problems...)
 }
 
-// HTTPAddress and GRPCAddress are where the door is; the latter is empty if there is none.
+// HTTPAddress is where the door is open over HTTP.
 func (d Door) HTTPAddress() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
 
 // GRPCAddress is where events are taken over gRPC; empty if nowhere.

@@ -89,6 +89,20 @@ func readStats() (map[int]stat, error) {
 	return stats, nil
 }
 
+// readFamilies reads the processes of the machine and sorts out whose they are. It reads nothing where nobody is to be
+// counted.
+func readFamilies(processes []Process) (map[string][]int, map[int]stat, error) {
+	if len(processes) == 0 {
+		return nil, nil, nil
+	}
+	stats, err := readStats()
+	if err != nil {
+		return nil, nil, err
+	}
+	members, err := families(processes, stats)
+	return members, stats, err
+}
+
 // families are the processes of the machine by the named process that they descend from, or are.
 func families(processes []Process, stats map[int]stat) (map[string][]int, error) {
 	names := map[int]string{}
@@ -112,18 +126,11 @@ func families(processes []Process, stats map[int]stat) (map[string][]int, error)
 
 // cpuTimes is what the processes have used so far, by name.
 func cpuTimes(processes []Process) (map[string]time.Duration, error) {
+	members, stats, err := readFamilies(processes)
+	if err != nil {
+		return nil, err
+	}
 	times := map[string]time.Duration{}
-	if len(processes) == 0 {
-		return times, nil
-	}
-	stats, err := readStats()
-	if err != nil {
-		return nil, err
-	}
-	members, err := families(processes, stats)
-	if err != nil {
-		return nil, err
-	}
 	for name, pids := range members {
 		for _, pid := range pids {
 			times[name] += stats[pid].cpu
@@ -134,18 +141,11 @@ func cpuTimes(processes []Process) (map[string]time.Duration, error) {
 
 // memories is the memory that the processes have now, by name: shared pages count in parts.
 func memories(processes []Process) (map[string]int64, error) {
+	members, _, err := readFamilies(processes)
+	if err != nil {
+		return nil, err
+	}
 	sizes := map[string]int64{}
-	if len(processes) == 0 {
-		return sizes, nil
-	}
-	stats, err := readStats()
-	if err != nil {
-		return nil, err
-	}
-	members, err := families(processes, stats)
-	if err != nil {
-		return nil, err
-	}
 	for name, pids := range members {
 		for _, pid := range pids {
 			size, err := memory(pid)
