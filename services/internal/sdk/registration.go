@@ -257,6 +257,8 @@ func (c *checker) triggers(function *stepwell.Function, triggers []wireTrigger) 
 		if wire.Jitter != "" {
 			jitter, err := ParseDuration(wire.Jitter)
 			c.failed(what+": jitter", err)
+			c.that(err != nil || jitter == 0 || jitter >= stepwell.JitterMin && jitter <= stepwell.JitterMax,
+				"%s: jitter is %s, it must be %s to %s", what, jitter, stepwell.JitterMin, stepwell.JitterMax)
 			trigger.Jitter = jitter
 		}
 		identity := wire

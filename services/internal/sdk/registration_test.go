@@ -274,6 +274,8 @@ func TestTriggers(t *testing.T) {
 		`{"event":"a"},{"event":"b"},{"event":"a"}`:               "trigger 2 is there twice",
 		`{"cron":"* * * * *"},{"cron":"* * * * *","jitter":"5s"}`: "trigger 1 is there twice",
 		`{"cron":"* * * * *","jitter":"soon"}`:                    `trigger 0: jitter: duration "soon"`,
+		`{"cron":"* * * * *","jitter":"6m"}`:                      "trigger 0: jitter is 6m0s, it must be 1s to 5m0s",
+		`{"cron":"* * * * *","jitter":"500ms"}`:                   "trigger 0: jitter is 500ms, it must be 1s to 5m0s",
 		`{"event":"*"}`:                                           `trigger 0: "*": a wildcard must be the end and follow a / or .`,
 		`{"event":"a*"}`:                                          `"a*": a wildcard must be the end`,
 		`{"event":"a/*b"}`:                                        `"a/*b": a wildcard must be the end`,
