@@ -12,6 +12,8 @@ TESTFLAGS ?=
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 RESULTS := bin/results
+# What came of the scenarios of the last `make e2e`.
+SCENARIOS := $(RESULTS)/scenarios.json
 PGSTORE := services/state/store/pgstore
 MODULES := $(patsubst %/go.mod,%,$(wildcard proto/go.mod services/go.mod tools/*/go.mod deploy/*/go.mod))
 # Modules of our own code beside the workspace.
@@ -23,7 +25,7 @@ NPM_DONE := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(s
 
 .PHONY: help
 help: ## list the targets (the default)
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: tools
 tools: $(TOOLS) ## build the build tools into bin/, if missing or older than their go.mod
@@ -69,10 +71,18 @@ race: bin/gotally ## run the unit tests with the race detector
 .PHONY: e2e
 e2e: build bin/gotally $(NPM_DONE) ## run the end-to-end tests: real SDKs and the load program against what build makes
 	@mkdir -p $(RESULTS)
-	@export E2E_SERVER=$${E2E_SERVER:-$(CURDIR)/bin/stepwell} GOWORK=off; \
+	@export E2E_SERVER=$${E2E_SERVER:-$(CURDIR)/bin/stepwell} E2E_RESULTS=$${E2E_RESULTS:-$(CURDIR)/$(SCENARIOS)} GOWORK=off; \
 		{ go test -C tools/e2e -json -count=1 -timeout=20m $(TESTFLAGS) ./... || broken=1; \
 		go test -C tools/load -json -count=1 $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/e2e.json
+
+.PHONY: compatibility
+compatibility: $(SCENARIOS) ## write docs/compatibility.md from the results of the last make e2e, which compares it
+	@GOWORK=off go run -C tools/e2e ./cmd/compatibility $(CURDIR)/$(SCENARIOS) > $(RESULTS)/compatibility.md
+	@cp $(RESULTS)/compatibility.md docs/
+
+$(SCENARIOS):
+	@echo 'there are no results yet: make e2e'; exit 1
 
 TRIALS ?= 10
 

@@ -5,22 +5,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 )
 
 func errorScenarios() []scenario {
 	return []scenario{
-		{name: "step error caught", play: caught},
-		{name: "step error uncaught", play: uncaught},
-		{name: "step error keeps its name", play: errorName, needs: sdkapp.ErrorNames},
-		{name: "step recovers", play: recovering},
-		{name: "attempts begin anew with each step", play: attemptsAnew, needs: sdkapp.OwnAttempts},
-		{name: "function fails after retries", play: throwing},
-		{name: "function recovers", play: throwingOnce},
-		{name: "step retries after", play: stepRetryAfter},
-		{name: "function retries after", play: functionRetryAfter},
-		{name: "step non-retriable", play: stepNonRetriable},
-		{name: "function non-retriable", play: functionNonRetriable},
+		{name: "step error caught", proves: proves(compatibility.StepErrors), play: caught},
+		{name: "step error uncaught", proves: proves(compatibility.StepErrors), play: uncaught},
+		{name: "step error keeps its name", proves: proves(compatibility.ErrorNames), play: errorName, needs: sdkapp.ErrorNames},
+		{name: "step recovers", proves: proves(compatibility.StepErrors), play: recovering},
+		{name: "attempts begin anew with each step", proves: proves(compatibility.OwnAttempts), play: attemptsAnew, needs: sdkapp.OwnAttempts},
+		{name: "function fails after retries", proves: proves(compatibility.FunctionErrors), play: throwing},
+		{name: "function recovers", proves: proves(compatibility.FunctionErrors), play: throwingOnce},
+		{name: "step retries after", proves: proves(compatibility.RetryAfter), play: stepRetryAfter},
+		{name: "function retries after", proves: proves(compatibility.RetryAfter), play: functionRetryAfter},
+		{name: "step non-retriable", proves: proves(compatibility.NonRetriable), play: stepNonRetriable},
+		{name: "function non-retriable", proves: proves(compatibility.NonRetriable), play: functionNonRetriable},
 	}
 }
 

@@ -5,14 +5,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func events() []scenario {
 	return []scenario{
-		{name: "event id twice", play: eventTwice},
-		{name: "event ids keep order", play: eventOrder},
-		{name: "events by API", play: eventsByAPI},
+		{name: "event id twice", proves: proves(compatibility.EventIDs), play: eventTwice},
+		{name: "event ids keep order", proves: proves(compatibility.EventOrder), play: eventOrder},
+		{name: "events by API", proves: proves(compatibility.EventDoors, compatibility.EventIDs), play: eventsByAPI},
 	}
 }
 

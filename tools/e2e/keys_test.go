@@ -7,14 +7,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func keyScenarios() []scenario {
 	return []scenario{
-		{name: "requests with other keys", play: otherKeys, keys: true},
-		{name: "app with another signing key", play: otherSigningKey, keys: true, alone: true},
+		{name: "requests with other keys", proves: proves(compatibility.Keys), play: otherKeys, keys: true},
+		{name: "app with another signing key", proves: proves(compatibility.Keys), play: otherSigningKey, keys: true, alone: true},
 	}
 }
 

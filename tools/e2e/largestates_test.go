@@ -6,14 +6,16 @@ import (
 	"strings"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 )
 
 func largeStates() []scenario {
 	return []scenario{
-		{name: "10 MB of results in sequence", play: func(s *scene) { largeState(s, false) }, heavy: true},
-		{name: "10 MB of parallel results", play: func(s *scene) { largeState(s, true) }, heavy: true},
-		{name: "result beyond its bound", play: resultTooLarge},
-		{name: "results beyond their bound", play: stateTooLarge, heavy: true},
+		{name: "10 MB of results in sequence", proves: proves(compatibility.LargeState), play: func(s *scene) { largeState(s, false) }, heavy: true},
+		{name: "10 MB of parallel results", proves: proves(compatibility.LargeState), play: func(s *scene) { largeState(s, true) }, heavy: true},
+		{name: "result beyond its bound", proves: proves(compatibility.StateBounds), play: resultTooLarge},
+		{name: "results beyond their bound", proves: proves(compatibility.StateBounds), play: stateTooLarge, heavy: true},
 	}
 }
 

@@ -67,7 +67,7 @@ func run(m *testing.M) (code int, err error) {
 	code = m.Run()
 	err = results.show(os.Stdout)
 	if file := os.Getenv(envResults); file != "" {
-		err = errors.Join(err, results.write(file))
+		err = errors.Join(err, results.all(isWhole).Write(file))
 	}
 	return code, err
 }

@@ -5,18 +5,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func parallels() []scenario {
 	return []scenario{
-		{name: "20 parallel steps", play: fanOut},
-		{name: "nested parallel steps", play: nested},
-		{name: "parallel branch fails", play: partial},
-		{name: "parallel branches go on", play: branches, needs: sdkapp.Branches},
-		{name: "race", play: race, needs: sdkapp.Race},
-		{name: "promise race", play: promiseRace, needs: sdkapp.Race},
+		{name: "20 parallel steps", proves: proves(compatibility.Parallel), play: fanOut},
+		{name: "nested parallel steps", proves: proves(compatibility.Parallel), play: nested},
+		{name: "parallel branch fails", proves: proves(compatibility.Parallel), play: partial},
+		{name: "parallel branches go on", proves: proves(compatibility.Branches), play: branches, needs: sdkapp.Branches},
+		{name: "race", proves: proves(compatibility.Race), play: race, needs: sdkapp.Race},
+		{name: "promise race", proves: proves(compatibility.Race), play: promiseRace, needs: sdkapp.Race},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/process"
 	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
@@ -17,7 +18,7 @@ import (
 func TestQuickStart(t *testing.T) {
 	t.Parallel()
 	app := sdkapp.QuickStart(appsFolder)
-	results.watch(t, result{Target: "dev", App: app.Name, SDK: app.SDK, Scenario: "quick start"})
+	results.watch(t, compatibility.Result{Target: "dev", App: app.Name, SDK: app.SDK, Scenario: "quick start"})
 	require.NoError(t, app.Install(t.Context(), os.Stderr))
 	r := &rig{app: app, port: quickStartPort}
 	settings := target.Settings{Programs: programs, Defaults: true}

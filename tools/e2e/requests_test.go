@@ -9,15 +9,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func requests() []scenario {
 	return []scenario{
-		{name: "fetch", play: fetch},
-		{name: "fetch fails", play: fetchFails},
-		{name: "parallel fetches", play: fetchMany},
-		{name: "infer", play: infer},
+		{name: "fetch", proves: proves(compatibility.Fetch), play: fetch},
+		{name: "fetch fails", proves: proves(compatibility.Fetch), play: fetchFails},
+		{name: "parallel fetches", proves: proves(compatibility.Fetch), play: fetchMany},
+		{name: "infer", proves: proves(compatibility.Infer), play: infer},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/process"
 	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
@@ -13,11 +14,11 @@ import (
 // An app that is killed forgets what it executed: after a restart the executions are those of the new process.
 func restarts() []scenario {
 	return []scenario{
-		{name: "app starts late", play: lateApp, alone: true, urls: true},
-		{name: "app down at first call", play: downAtFirstCall, alone: true, urls: true},
-		{name: "app killed in a sleep", play: killedInSleep, alone: true, urls: true},
-		{name: "app killed in a step", play: killedInStep, alone: true, urls: true},
-		{name: "function removed", play: removedFunction, alone: true},
+		{name: "app starts late", proves: proves(compatibility.Restarts), play: lateApp, alone: true, urls: true},
+		{name: "app down at first call", proves: proves(compatibility.Restarts), play: downAtFirstCall, alone: true, urls: true},
+		{name: "app killed in a sleep", proves: proves(compatibility.Restarts), play: killedInSleep, alone: true, urls: true},
+		{name: "app killed in a step", proves: proves(compatibility.Restarts), play: killedInStep, alone: true, urls: true},
+		{name: "function removed", proves: proves(compatibility.Deployments), play: removedFunction, alone: true},
 	}
 }
 

@@ -2,56 +2,37 @@ package e2e
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"testing"
 	"text/tabwriter"
 	"time"
-)
 
-// The outcomes of a scenario.
-const (
-	passed        = "pass"
-	failed        = "fail"
-	notApplicable = "not applicable"
-	leftOut       = "left out"
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 )
-
-// result is what came of a scenario with an app on a kind of server. Programs read it; do not rename its members.
-type result struct {
-	Target   string  `json:"target"`
-	App      string  `json:"app"`
-	SDK      string  `json:"sdk"`
-	Scenario string  `json:"scenario"`
-	Outcome  string  `json:"outcome"`
-	Reason   string  `json:"reason,omitempty"` // why it is not played
-	Seconds  float64 `json:"seconds"`
-}
 
 // resultList collects results.
 type resultList struct {
 	mu   sync.Mutex
-	list []result
+	list []compatibility.Result
 }
 
-func (l *resultList) add(r result) {
+func (l *resultList) add(r compatibility.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.list = append(l.list, r)
 }
 
 // watch adds the result when the test has ended.
-func (l *resultList) watch(t *testing.T, r result) {
+func (l *resultList) watch(t *testing.T, r compatibility.Result) {
 	t.Helper()
 	began := time.Now()
 	t.Cleanup(func() {
-		r.Outcome, r.Seconds = passed, time.Since(began).Seconds()
+		r.Outcome, r.Seconds = compatibility.Passed, time.Since(began).Seconds()
 		if t.Failed() {
-			r.Outcome = failed
+			r.Outcome = compatibility.Failed
 		}
 		l.add(r)
 	})
@@ -59,7 +40,7 @@ func (l *resultList) watch(t *testing.T, r result) {
 
 // sort puts the results in an order that does not depend on what ended first.
 func (l *resultList) sort() {
-	slices.SortStableFunc(l.list, func(a, b result) int {
+	slices.SortStableFunc(l.list, func(a, b compatibility.Result) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.App, b.App), cmp.Compare(a.Scenario, b.Scenario))
 	})
 }
@@ -77,25 +58,22 @@ func (l *resultList) show(out io.Writer) error {
 			counts[rest[n].Outcome]++
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", first.Target, first.App, first.SDK,
-			counts[passed], counts[failed], counts[notApplicable], counts[leftOut])
+			counts[compatibility.Passed], counts[compatibility.Failed], counts[compatibility.NotApplicable],
+			counts[compatibility.LeftOut])
 		rest = rest[n:]
 	}
 	for _, r := range l.list {
-		if r.Outcome == failed {
+		if r.Outcome == compatibility.Failed {
 			fmt.Fprintf(table, "%s\t%s\t%s\tfailed: %s\n", r.Target, r.App, r.SDK, r.Scenario)
 		}
 	}
 	return table.Flush()
 }
 
-// write writes the results for programs.
-func (l *resultList) write(file string) error {
+// all are the results so far, sorted. whole tells of a list whether it is all that there is to play.
+func (l *resultList) all(whole func([]compatibility.Result) bool) compatibility.Results {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sort()
-	text, err := json.MarshalIndent(map[string]any{"results": l.list}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode results: %w", err)
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
+	return compatibility.Results{Whole: whole(l.list), Results: slices.Clone(l.list)}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
@@ -16,6 +17,8 @@ import (
 type scenario struct {
 	name string
 	play func(s *scene)
+	// proves are the features of the page on compatibility that the scenario is a proof of.
+	proves []compatibility.Feature
 	// needs is what the SDK must be able to do; optional.
 	needs sdkapp.Ability
 	// alone gives the scenario a server of its own, because it starts and kills its app itself.
@@ -28,6 +31,9 @@ type scenario struct {
 	// urls is, for a scenario that is alone, whether the server is told where the app will be.
 	urls bool
 }
+
+// proves are the features that a scenario proves.
+func proves(features ...compatibility.Feature) []compatibility.Feature { return features }
 
 func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
@@ -49,6 +55,7 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
+	t.Run("compatibility page", requireCompatibilityPage)
 }
 
 // heavy is held by the heavy scenario that is played.
@@ -63,7 +70,9 @@ func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 	prologue.startApp("")
 	prologue.awaitFunction("hello")
 	for _, sc := range scenarios() {
-		r := result{Target: kind.Name, App: app.Name, SDK: app.SDK, Scenario: sc.name}
+		r := compatibility.Result{
+			Target: kind.Name, App: app.Name, SDK: app.SDK, Scenario: sc.name, Features: sc.proves,
+		}
 		if r.Outcome, r.Reason = sc.omission(kind, app); r.Outcome != "" {
 			results.add(r)
 			t.Logf("%s: %s: %s", sc.name, r.Outcome, r.Reason)
@@ -88,16 +97,16 @@ func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 // omission is why a scenario is not played with an app on a kind of server, as the outcome that says so; empty if it is.
 func (sc scenario) omission(kind target.Kind, app sdkapp.App) (outcome, reason string) {
 	if reason, lacks := app.Lacks[sc.needs]; lacks {
-		return notApplicable, reason
+		return compatibility.NotApplicable, reason
 	}
 	if sc.keys && !kind.Keys {
-		return notApplicable, "the server asks for no keys"
+		return compatibility.NotApplicable, "the server asks for no keys"
 	}
 	if sc.alone && kind.Costly && !app.Newest {
-		return leftOut, "a server of its own costs too much here; the newest SDK plays it"
+		return compatibility.LeftOut, "a server of its own costs too much here; the newest SDK plays it"
 	}
 	if sc.heavy && kind.Name != target.Dev().Name && !app.Newest {
-		return leftOut, "it moves too much data for all to play it here; the newest SDK plays it"
+		return compatibility.LeftOut, "it moves too much data for all to play it here; the newest SDK plays it"
 	}
 	return "", ""
 }

@@ -8,20 +8,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
+	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func sequences() []scenario {
 	return []scenario{
-		{name: "hello", play: hello},
-		{name: "nothing returned", play: nothing},
-		{name: "sequential steps", play: sequentialSteps},
-		{name: "step id in a loop", play: loop},
-		{name: "200 steps", play: long},
-		{name: "step results keep their shape", play: values},
-		{name: "3 MB step output", play: large},
-		{name: "run output by API", play: runOutput},
-		{name: "step sends events", play: sendingStep},
+		{name: "hello", proves: proves(compatibility.NoSteps), play: hello},
+		{name: "nothing returned", proves: proves(compatibility.Run), play: nothing},
+		{name: "sequential steps", proves: proves(compatibility.Run), play: sequentialSteps},
+		{name: "step id in a loop", proves: proves(compatibility.RepeatedIDs), play: loop},
+		{name: "200 steps", proves: proves(compatibility.Run), play: long},
+		{name: "step results keep their shape", proves: proves(compatibility.Values), play: values},
+		{name: "3 MB step output", proves: proves(compatibility.Values), play: large},
+		{name: "run output by API", proves: proves(compatibility.RunOutput), play: runOutput},
+		{name: "step sends events", proves: proves(compatibility.SendEvent), play: sendingStep},
+		{
+			name: "steps checkpointed in a call", proves: proves(compatibility.Checkpointing), play: checkpointed,
+			needs: sdkapp.Checkpoints,
+		},
 	}
 }
 
@@ -114,4 +120,15 @@ func sendingStep(s *scene) {
 		echoed := decode[struct{ Data map[string]any }](s, s.output(s.runOf(id)))
 		require.EqualValues(s, i+1, echoed.Data["n"])
 	}
+}
+
+// checkpointed: a step is recorded while the call in which it ran goes on with the next one.
+func checkpointed(s *scene) {
+	run := s.start("e2e/held", map[string]any{"gate": "checkpointed"})
+	s.awaitBody(run, "held")
+	s.awaitStep(run, "first", "Completed")
+	require.Len(s, s.executions(run).Of("function"), 1)
+	s.open("checkpointed")
+	require.JSONEq(s, `{"last":3}`, s.output(run))
+	require.Len(s, s.executions(run).Of("function"), 1)
 }

@@ -5,15 +5,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func times() []scenario {
 	return []scenario{
-		{name: "sleep", play: sleep},
-		{name: "sleep below a second", play: shortSleep},
-		{name: "sleep until", play: sleepUntil},
-		{name: "event in the future", play: eventInFuture},
+		{name: "sleep", proves: proves(compatibility.Sleep), play: sleep},
+		{name: "sleep below a second", proves: proves(compatibility.Sleep), play: shortSleep},
+		{name: "sleep until", proves: proves(compatibility.SleepUntil), play: sleepUntil},
+		{name: "event in the future", proves: proves(compatibility.FutureEvent), play: eventInFuture},
 	}
 }
 

@@ -3,15 +3,16 @@ package e2e
 import (
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
 func triggers() []scenario {
 	return []scenario{
-		{name: "two triggers", play: twoTriggers},
-		{name: "two triggers match one event", play: overlappingTriggers},
-		{name: "wildcard trigger", play: wildcardTrigger},
-		{name: "trigger expression", play: triggerExpression},
+		{name: "two triggers", proves: proves(compatibility.Triggers), play: twoTriggers},
+		{name: "two triggers match one event", proves: proves(compatibility.Triggers), play: overlappingTriggers},
+		{name: "wildcard trigger", proves: proves(compatibility.Wildcards), play: wildcardTrigger},
+		{name: "trigger expression", proves: proves(compatibility.Expressions), play: triggerExpression},
 	}
 }
 

@@ -34,6 +34,8 @@ const (
 	OwnAttempts Ability = "own attempts"
 	// ErrorNames is that the name and stack of the user's error reach the server.
 	ErrorNames Ability = "error names"
+	// Checkpoints is to go on with the next step in the same call.
+	Checkpoints Ability = "checkpoints"
 )
 
 // Apps are the apps under test. folder is where the programs are, built is where compiled ones go.
@@ -42,6 +44,7 @@ func Apps(folder, built string) []App {
 		noRace       = "group.Parallel returns when all of its functions have; the SDK offers nothing else"
 		noBranches   = "group has no mode before v0.13.1: the next steps are found when all branches have come as far"
 		noErrorNames = "the SDK sends an error's text only"
+		noCheckpoint = "it is not switched on there"
 		sameAttempt  = "after a retry the SDK goes on with the next steps in the same call, which has one attempt number"
 	)
 	js4 := &nodeProgram{folder: folder + "/js4", file: "main.mjs"}
@@ -52,11 +55,15 @@ func Apps(folder, built string) []App {
 		{Name: "js4", SDK: "js:v4.24.0", Newest: true, Checkpointing: true, program: js4},
 		{
 			Name: "js4-no-checkpointing", SDK: "js:v4.24.0", Newest: true, env: []string{"CHECKPOINTING=off"}, program: js4,
+			Lacks: map[Ability]string{Checkpoints: noCheckpoint},
 		},
-		{Name: "js3", SDK: "js:v3.54.2", program: js3},
+		{
+			Name: "js3", SDK: "js:v3.54.2", program: js3,
+			Lacks: map[Ability]string{Checkpoints: "off unless an app asks for it, which this one does not"},
+		},
 		{
 			Name: "go15", SDK: "go:v0.15.0", program: go15,
-			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames},
+			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, Checkpoints: noCheckpoint},
 		},
 		{
 			Name: "go15-checkpointing", SDK: "go:v0.15.0", Checkpointing: true, env: []string{"CHECKPOINTING=on"}, program: go15,
@@ -64,7 +71,9 @@ func Apps(folder, built string) []App {
 		},
 		{
 			Name: "go13", SDK: "go:v0.13.0", program: go13,
-			Lacks: map[Ability]string{Race: noRace, Branches: noBranches, ErrorNames: noErrorNames},
+			Lacks: map[Ability]string{
+				Race: noRace, Branches: noBranches, ErrorNames: noErrorNames, Checkpoints: "the SDK has none",
+			},
 		},
 	}
 	for i := range apps {

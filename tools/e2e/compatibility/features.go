@@ -1,0 +1,79 @@
+// Package compatibility says what works with which SDK on which kind of server, as a page made of the results of the
+// scenarios.
+//
+// It must not know how scenarios are played: it reads results.
+package compatibility
+
+// Feature is what somebody who chooses an SDK asks for. It is a row of the page, and this is its text.
+type Feature string
+
+// The features. A scenario says which ones it proves.
+const (
+	NoSteps       Feature = "a function without steps"
+	Run           Feature = "`step.run`, one after the other"
+	RepeatedIDs   Feature = "a step id that is used again"
+	Values        Feature = "results as they were: any JSON, 3 MB"
+	Checkpointing Feature = "checkpointing: several steps in one call"
+	SendEvent     Feature = "`step.sendEvent`"
+	RunOutput     Feature = "a run's output by API"
+
+	StepErrors     Feature = "a step that fails: retried, then caught or not"
+	ErrorNames     Feature = "name and stack of a step's error"
+	OwnAttempts    Feature = "attempts that begin anew with each step"
+	FunctionErrors Feature = "a function that fails: retried"
+	RetryAfter     Feature = "an error that says when to try again"
+	NonRetriable   Feature = "an error that is not retried"
+
+	Parallel Feature = "parallel steps"
+	Branches Feature = "a parallel branch that goes on while another runs"
+	Race     Feature = "the first of several steps wins"
+
+	Sleep       Feature = "`step.sleep`"
+	SleepUntil  Feature = "`step.sleepUntil`"
+	FutureEvent Feature = "an event whose `ts` is in the future"
+
+	Triggers    Feature = "several triggers"
+	Wildcards   Feature = "wildcards"
+	Expressions Feature = "expressions"
+	EventIDs    Feature = "one run for all copies of an event"
+	EventOrder  Feature = "ids in the order of the events"
+	EventDoors  Feature = "events by HTTP API"
+
+	Fetch Feature = "`step.fetch`"
+	Infer Feature = "`step.ai.infer`"
+
+	LargeState  Feature = "results that are too large for a call"
+	StateBounds Feature = "an error that names the bound"
+
+	Restarts    Feature = "an app that comes late, goes and comes back"
+	Deployments Feature = "a function that is removed while it runs"
+	Keys        Feature = "keys: requests signed, others refused"
+)
+
+// group is a part of the page.
+type group struct {
+	name     string
+	features []Feature
+}
+
+func groups() []group {
+	return []group{
+		{"Steps", []Feature{NoSteps, Run, RepeatedIDs, Values, Checkpointing, SendEvent, RunOutput}},
+		{"Errors and retries", []Feature{StepErrors, ErrorNames, OwnAttempts, FunctionErrors, RetryAfter, NonRetriable}},
+		{"Parallel steps", []Feature{Parallel, Branches, Race}},
+		{"Time", []Feature{Sleep, SleepUntil, FutureEvent}},
+		{"Events and triggers", []Feature{Triggers, Wildcards, Expressions, EventIDs, EventOrder, EventDoors}},
+		{"Requests that the server makes", []Feature{Fetch, Infer}},
+		{"Large state", []Feature{LargeState, StateBounds}},
+		{"Operations", []Feature{Restarts, Deployments, Keys}},
+	}
+}
+
+// Features are all features, in the order of the page.
+func Features() []Feature {
+	var list []Feature
+	for _, g := range groups() {
+		list = append(list, g.features...)
+	}
+	return list
+}
