@@ -16,18 +16,16 @@ const checkpointBytesMax = sdk.ResponseBytesMax
 // makes the SDK answer its call with what it has; 409 makes it stop.
 func (s *Service) checkpoint(w http.ResponseWriter, r *http.Request, environment stepwell.EnvironmentID) {
 	body, err := readBody(w, r, checkpointBytesMax)
-	if err != nil {
-		s.fail(w, r, err)
-		return
+	var report executorclient.Checkpoint
+	if err == nil {
+		report, err = parseCheckpoint(r.PathValue("run"), body)
 	}
-	report, err := parseCheckpoint(r.PathValue("run"), body)
-	if err != nil {
-		s.fail(w, r, err)
-		return
+	if err == nil {
+		report.Environment = environment
+		err = s.deps.Executor.Checkpoint(r.Context(), report)
 	}
-	report.Environment = environment
-	if err := s.deps.Executor.Checkpoint(r.Context(), report); err != nil {
-		s.fail(w, r, err)
+	if err != nil {
+		s.failWith(w, r, map[string]string{"run_id": r.PathValue("run")}, err)
 		return
 	}
 	respond(w, http.StatusOK, struct{}{})

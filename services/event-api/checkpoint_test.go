@@ -69,7 +69,8 @@ func TestCheckpointStatuses(t *testing.T) {
 	} {
 		r := newRig(t)
 		r.exec.checkpoint = test.fail
-		requireFailure(t, r.do(http.MethodPost, "/v1/checkpoint/"+runText+"/async", body), test.status, test.text)
+		recorder := r.do(http.MethodPost, "/v1/checkpoint/"+runText+"/async", body)
+		requireFailureWith(t, recorder, test.status, test.text, map[string]any{"run_id": runText})
 	}
 }
 
@@ -86,10 +87,12 @@ func TestCheckpointThatIsNoneIsRefused(t *testing.T) {
 		{"01K1", `{"qi_id":"` + item + `"}`, `run id "01K1" is not a ULID`},
 	} {
 		r := newRig(t)
-		requireFailure(t, r.do(http.MethodPost, "/v1/checkpoint/"+test.run+"/async", test.body), 400, test.problem)
+		recorder := r.do(http.MethodPost, "/v1/checkpoint/"+test.run+"/async", test.body)
+		requireFailureWith(t, recorder, 400, test.problem, map[string]any{"run_id": test.run})
 		require.Empty(t, r.exec.reports)
 	}
 	r := newRig(t)
 	large := strings.Repeat(" ", sdk.ResponseBytesMax+1)
-	requireFailure(t, r.do(http.MethodPost, "/v1/checkpoint/"+runText+"/async", large), 413, "larger than 8388608 bytes")
+	recorder := r.do(http.MethodPost, "/v1/checkpoint/"+runText+"/async", large)
+	requireFailureWith(t, recorder, 413, "larger than 8388608 bytes", map[string]any{"run_id": runText})
 }

@@ -78,15 +78,20 @@ func (s *Service) problem(r *http.Request, err error) (int, string) {
 
 // fail answers with an error in the form that SDKs read.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.failWith(w, r, nil, err)
+}
+
+// failWith is fail with data that says what the error is about.
+func (s *Service) failWith(w http.ResponseWriter, r *http.Request, data any, err error) {
 	status, text := s.problem(r, err)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set(sdk.HeaderRetryAfter, strconv.Itoa(retryAfterSeconds))
 	}
 	respond(w, status, struct {
-		Error  string  `json:"error"`
-		Data   *string `json:"data"`
-		Status int     `json:"status"`
-	}{text, nil, status})
+		Error  string `json:"error"`
+		Data   any    `json:"data"`
+		Status int    `json:"status"`
+	}{text, data, status})
 }
 
 // respond answers with JSON.

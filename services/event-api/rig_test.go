@@ -278,10 +278,16 @@ func object(t *testing.T, recorder *httptest.ResponseRecorder) map[string]any {
 // requireFailure checks an answer in the form that SDKs read.
 func requireFailure(t *testing.T, recorder *httptest.ResponseRecorder, status int, text string) {
 	t.Helper()
+	requireFailureWith(t, recorder, status, text, nil)
+}
+
+// requireFailureWith is requireFailure for an answer that says what it is about.
+func requireFailureWith(t *testing.T, recorder *httptest.ResponseRecorder, status int, text string, data any) {
+	t.Helper()
 	body := object(t, recorder)
 	require.Equal(t, status, recorder.Code, body)
 	require.InDelta(t, status, body["status"], 0)
 	require.Contains(t, body["error"], text)
 	require.Contains(t, body, "data")
-	require.Nil(t, body["data"])
+	require.Equal(t, data, body["data"])
 }

@@ -37,7 +37,7 @@ func proves(features ...compatibility.Feature) []compatibility.Feature { return 
 
 func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
-		keyScenarios(), requests(), largeStates())
+		keyScenarios(), requests(), largeStates(), checkpoints())
 }
 
 // TestScenarios plays the scenarios with every app on every kind of server.

@@ -59,29 +59,6 @@ func Settle(c Call) stepwell.Transition {
 	return d.out
 }
 
-// Checkpoint is what an app's report of steps changes while the item's call goes on. Errors: stepwell.ErrInvalid for
-// operations that only the answer to the call may hold, stepwell.ErrTooLarge for a result beyond its bound.
-func Checkpoint(item stepwell.ItemID, ops []stepwell.Op, now time.Time) (stepwell.Transition, error) {
-	d := decision{
-		Call: Call{StartedAt: now, EndedAt: now},
-		out:  stepwell.Transition{Run: item.Run(), Settles: item, Keep: true, At: now},
-	}
-	for _, op := range ops {
-		switch op.Code {
-		case stepwell.OpStepRun:
-			d.apply(op)
-		case stepwell.OpStepPlanned:
-			// It only says that the step begins.
-		default:
-			return stepwell.Transition{}, stepwell.Invalidf("cannot checkpoint opcode: %s", op.Opcode)
-		}
-	}
-	if problem := d.exceeded(); problem != nil {
-		return stepwell.Transition{}, stepwell.TooLargef("%s", problem.Message)
-	}
-	return d.out, nil
-}
-
 // decision is a transition in the making.
 type decision struct {
 	Call
@@ -90,8 +67,8 @@ type decision struct {
 
 func (d *decision) apply(op stepwell.Op) {
 	switch op.Code {
-	case stepwell.OpNone, stepwell.OpDiscoveryRequest:
-		// The next discovery follows by itself.
+	case stepwell.OpNone, stepwell.OpDiscoveryRequest, stepwell.OpDeferAbort:
+		// The next discovery follows by itself, and there is nothing to abort.
 	case stepwell.OpStepRun:
 		d.record(op, stepwell.StepCompleted, stepwell.Result{Kind: stepwell.ResultData, JSON: op.Data})
 	case stepwell.OpStepError:
@@ -106,13 +83,9 @@ func (d *decision) apply(op stepwell.Op) {
 		d.wait(op)
 	case stepwell.OpRunComplete:
 		d.finish(op.Data)
-	case stepwell.OpFetch, stepwell.OpUnsupported:
+	case stepwell.OpFetch, stepwell.OpDeferAdd, stepwell.OpUnsupported:
 		// A fetch that is left over is one that the caller did not know how to make.
-		d.fail(stepwell.Failure{
-			Name: "unsupported_operation",
-			Message: fmt.Sprintf("Step %q: the app's SDK asked for the operation %q, which this version of Stepwell does not know",
-				op.Name, op.Opcode),
-		}.JSON())
+		d.fail(unsupported(op).JSON())
 	}
 }
 
@@ -233,7 +206,11 @@ func (d *decision) requestVersion() int {
 	return d.Outcome.RequestVersion
 }
 
+// finish ends the run, unless the answer also said what fails it.
 func (d *decision) finish(output json.RawMessage) {
+	if d.out.End != nil {
+		return
+	}
 	d.out.End = &stepwell.End{Status: stepwell.RunCompleted, Output: output}
 }
 

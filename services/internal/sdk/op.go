@@ -163,6 +163,10 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 		op.Code, op.Data = stepwell.OpRunComplete, orNull(o.Data)
 	case "DiscoveryRequest":
 		op.Code = stepwell.OpDiscoveryRequest
+	case "DeferAdd":
+		op.Code = stepwell.OpDeferAdd
+	case "DeferAbort":
+		op.Code = stepwell.OpDeferAbort
 	default:
 		op.Code = stepwell.OpUnsupported
 	}

@@ -55,6 +55,10 @@ const (
 	// OpFetch: a step wants the server to make its Request. Whoever called the app does so, and puts what came of it in
 	// the operation's place: an OpStepRun, OpStepError or OpStepFailed.
 	OpFetch
+	// OpDeferAdd: a function of this name is to run when the run has ended. This version does not know how.
+	OpDeferAdd
+	// OpDeferAbort: what an OpDeferAdd asked for is not to run after all.
+	OpDeferAbort
 	// OpUnsupported: this version of the server does not know the operation called Code.
 	OpUnsupported
 )
