@@ -23,6 +23,7 @@ func TestNounsSurviveTheWire(t *testing.T) {
 	survives(t, "event", wire.Event, wire.FromEvent)
 	survives(t, "app", wire.App, wire.FromApp)
 	survives(t, "function", wire.Function, wire.FromFunction)
+	survives(t, "schedule", wire.Schedule, wire.FromSchedule)
 	survives(t, "run", wire.Run, wire.FromRun)
 	survives(t, "run state", wire.RunState, wire.FromRunState)
 	survives(t, "run history", wire.RunHistory, wire.FromRunHistory)

@@ -13,6 +13,7 @@
 //	I10 A recorded step never changes.
 //	I11 An item is settled once.
 //	I12 A settlement under an older lease than the latest claim is a conflict.
+//	I18 A schedule moves on once from each of its instants.
 package store
 
 import (
@@ -41,6 +42,7 @@ type Store interface {
 	Catalog
 	Backlog
 	Matcher
+	Scheduler
 	Reader
 }
 

@@ -13,7 +13,10 @@ import (
 
 // catalog is what one environment has synced.
 type catalog struct {
-	revision  int64
+	revision int64
+	// scheduled is the revision that schedules are of.
+	scheduled int64
+	schedules schedules
 	apps      map[stepwell.AppID]stepwell.App
 	functions map[stepwell.FunctionID]stepwell.Function
 }

@@ -145,7 +145,7 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 			}
 		}
 	}
-	var revisions []pgsql.Catalog
+	var revisions []pgsql.CatalogRevisionsRow
 	var inserted []pgsql.InsertEventsRow
 	var rerouted []pgsql.RouteEventsRow
 	p := begin()
@@ -186,7 +186,7 @@ func appendEvent(e *pgsql.InsertEventsParams, event stepwell.Event, routed bool)
 	e.WaitNames = append(e.WaitNames, waitNamesOf(event))
 }
 
-func (in *ingestion) stale(revisions []pgsql.Catalog) []int {
+func (in *ingestion) stale(revisions []pgsql.CatalogRevisionsRow) []int {
 	current := map[stepwell.EnvironmentID]int64{}
 	for _, row := range revisions {
 		current[stepwell.EnvironmentID{UUID: row.EnvironmentID.Bytes}] = row.Revision

@@ -94,6 +94,9 @@ func fillTables() []string {
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
 		SELECT id, 'x', ` + nobody + `, 0, 'e' || CASE n % 5000 WHEN 0 THEN '*' ELSE (n % 20)::text END, '',
 			decode(md5(n::text), 'hex'), '', CASE WHEN n % 2500 = 0 THEN at END FROM seeds`,
+		`INSERT INTO schedules (environment_id, function_id, cron, next_at) SELECT id, ` + nobody + `, n::text, at FROM seeds`,
+		`INSERT INTO catalogs (environment_id, revision, scheduled_revision) SELECT id, 1, CASE n % 1000 WHEN 0 THEN 0 ELSE 1 END
+		FROM seeds`,
 	}
 }
 
@@ -292,6 +295,7 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	require.Len(t, loaded[0].State.Events, 2)
 	require.Equal(t, older, loaded[0].State.Events[0].ID)
 	match(t, s, requests[1].Events[0].Event)
+	schedule(t, s, function, catalog.Revision, round)
 	backlog(t, s)
 	read(t, s, environment, function.ID, requests[1].Events[0].Event.ID, runs[0])
 	require.NoError(t, s.Maintain(ctx, at().Add(-24*time.Hour)))
@@ -370,6 +374,31 @@ func match(t *testing.T, s *pgstore.Store, event stepwell.Event) {
 	}
 	require.NoError(t, s.LookedBack(t.Context(), looked))
 	require.NoError(t, s.Routed(t.Context(), []stepwell.EventID{event.ID}))
+}
+
+// schedule sets the schedules of an environment, and fires those of all that are due.
+func schedule(t *testing.T, s *pgstore.Store, function stepwell.Function, revision int64, round int) {
+	t.Helper()
+	ctx := t.Context()
+	set := store.ScheduleSet{Environment: function.Environment, Revision: revision}
+	for i := range 20 {
+		set.Schedules = append(set.Schedules, stepwell.Schedule{
+			Environment: function.Environment, Function: function.ID, Cron: fmt.Sprint(round, i), NextAt: at(),
+		})
+	}
+	require.NoError(t, s.SetSchedules(ctx, set))
+	due, err := s.DueSchedules(ctx, store.ScheduleQuery{Until: at(), Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, due.Schedules, 100)
+	require.NotEmpty(t, due.Outdated)
+	var advances []store.ScheduleAdvance
+	for i, schedule := range append(due.Schedules, set.Schedules...) {
+		advances = append(advances, store.ScheduleAdvance{Schedule: schedule})
+		if i%2 == 0 {
+			advances[i].Next = schedule.NextAt.Add(time.Hour)
+		}
+	}
+	require.NoError(t, s.AdvanceSchedules(ctx, advances))
 }
 
 func backlog(t *testing.T, s *pgstore.Store) {

@@ -62,6 +62,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"ManyRunsAreLoadedAtOnce":               testManyRunsAreLoadedAtOnce,
 		"RunsArePagedNewestFirst":               testRunsArePagedNewestFirst,
 		"EventsArePagedNewestFirst":             testEventsArePagedNewestFirst,
+		"I18_SchedulesFollowTheCatalog":         testSchedulesFollowTheCatalog,
+		"I18_ScheduleMovesOnOnce":               testScheduleMovesOnOnce,
+		"I18_DueSchedulesAreBounded":            testDueSchedulesAreBounded,
 		"I24_EnvironmentsSeeNothingOfEachOther": testEnvironmentsSeeNothing,
 		"UnknownIsNotFound":                     testUnknownIsNotFound,
 	}

@@ -2517,7 +2517,7 @@ var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
 
 const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\n" +
-	"%stepwell/state/v1/state_service.proto\x12\x11stepwell.state.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a stepwell/run/v1/transition.proto\"7\n" +
+	"%stepwell/state/v1/state_service.proto\x12\x11stepwell.state.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a stepwell/run/v1/transition.proto\x1a stepwell/state/v1/schedule.proto\"7\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"F\n" +
@@ -2654,7 +2654,7 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x06events\x18\x02 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\xd2\r\n" +
+	"\x14EndLookBacksResponse2\x8d\x10\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
@@ -2669,7 +2669,10 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\vRouteEvents\x12%.stepwell.state.v1.RouteEventsRequest\x1a&.stepwell.state.v1.RouteEventsResponse\x12V\n" +
 	"\tListWaits\x12#.stepwell.state.v1.ListWaitsRequest\x1a$.stepwell.state.v1.ListWaitsResponse\x12b\n" +
 	"\rListLookBacks\x12'.stepwell.state.v1.ListLookBacksRequest\x1a(.stepwell.state.v1.ListLookBacksResponse\x12_\n" +
-	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12M\n" +
+	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12k\n" +
+	"\x10ListDueSchedules\x12*.stepwell.state.v1.ListDueSchedulesRequest\x1a+.stepwell.state.v1.ListDueSchedulesResponse\x12_\n" +
+	"\fSetSchedules\x12&.stepwell.state.v1.SetSchedulesRequest\x1a'.stepwell.state.v1.SetSchedulesResponse\x12k\n" +
+	"\x10AdvanceSchedules\x12*.stepwell.state.v1.AdvanceSchedulesRequest\x1a+.stepwell.state.v1.AdvanceSchedulesResponse\x12M\n" +
 	"\x06GetRun\x12 .stepwell.state.v1.GetRunRequest\x1a!.stepwell.state.v1.GetRunResponse\x12b\n" +
 	"\rGetRunHistory\x12'.stepwell.state.v1.GetRunHistoryRequest\x1a(.stepwell.state.v1.GetRunHistoryResponse\x12S\n" +
 	"\bListRuns\x12\".stepwell.state.v1.ListRunsRequest\x1a#.stepwell.state.v1.ListRunsResponse\x12S\n" +
@@ -2751,6 +2754,12 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*v11.RunHistory)(nil),             // 56: stepwell.run.v1.RunHistory
 	(v11.RunStatus)(0),                 // 57: stepwell.run.v1.RunStatus
 	(*v11.Wait)(nil),                   // 58: stepwell.run.v1.Wait
+	(*ListDueSchedulesRequest)(nil),    // 59: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 60: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 61: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 62: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 63: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 64: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
@@ -2806,32 +2815,38 @@ var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	40, // 50: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
 	42, // 51: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
 	45, // 52: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	28, // 53: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	30, // 54: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	32, // 55: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	34, // 56: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	36, // 57: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 58: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	9,  // 59: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	12, // 60: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	14, // 61: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	17, // 62: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	19, // 63: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	21, // 64: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	23, // 65: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	25, // 66: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	27, // 67: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	39, // 68: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	41, // 69: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	43, // 70: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	46, // 71: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	29, // 72: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	31, // 73: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	33, // 74: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	35, // 75: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	37, // 76: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	58, // [58:77] is the sub-list for method output_type
-	39, // [39:58] is the sub-list for method input_type
+	59, // 53: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	60, // 54: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	61, // 55: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	28, // 56: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	30, // 57: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	32, // 58: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	34, // 59: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	36, // 60: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 61: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	9,  // 62: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	12, // 63: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	14, // 64: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	17, // 65: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	19, // 66: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	21, // 67: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	23, // 68: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	25, // 69: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	27, // 70: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	39, // 71: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	41, // 72: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	43, // 73: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	46, // 74: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	62, // 75: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	63, // 76: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	64, // 77: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	29, // 78: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	31, // 79: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	33, // 80: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	35, // 81: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	37, // 82: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	61, // [61:83] is the sub-list for method output_type
+	39, // [39:61] is the sub-list for method input_type
 	39, // [39:39] is the sub-list for extension type_name
 	39, // [39:39] is the sub-list for extension extendee
 	0,  // [0:39] is the sub-list for field type_name
@@ -2842,6 +2857,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 	if File_stepwell_state_v1_state_service_proto != nil {
 		return
 	}
+	file_stepwell_state_v1_schedule_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -33,6 +33,9 @@ const (
 	StateService_ListWaits_FullMethodName          = "/stepwell.state.v1.StateService/ListWaits"
 	StateService_ListLookBacks_FullMethodName      = "/stepwell.state.v1.StateService/ListLookBacks"
 	StateService_EndLookBacks_FullMethodName       = "/stepwell.state.v1.StateService/EndLookBacks"
+	StateService_ListDueSchedules_FullMethodName   = "/stepwell.state.v1.StateService/ListDueSchedules"
+	StateService_SetSchedules_FullMethodName       = "/stepwell.state.v1.StateService/SetSchedules"
+	StateService_AdvanceSchedules_FullMethodName   = "/stepwell.state.v1.StateService/AdvanceSchedules"
 	StateService_GetRun_FullMethodName             = "/stepwell.state.v1.StateService/GetRun"
 	StateService_GetRunHistory_FullMethodName      = "/stepwell.state.v1.StateService/GetRunHistory"
 	StateService_ListRuns_FullMethodName           = "/stepwell.state.v1.StateService/ListRuns"
@@ -75,6 +78,12 @@ type StateServiceClient interface {
 	ListLookBacks(ctx context.Context, in *ListLookBacksRequest, opts ...grpc.CallOption) (*ListLookBacksResponse, error)
 	// EndLookBacks says that they were.
 	EndLookBacks(ctx context.Context, in *EndLookBacksRequest, opts ...grpc.CallOption) (*EndLookBacksResponse, error)
+	// ListDueSchedules returns schedules by when they fire next.
+	ListDueSchedules(ctx context.Context, in *ListDueSchedulesRequest, opts ...grpc.CallOption) (*ListDueSchedulesResponse, error)
+	// SetSchedules makes an environment's schedules exactly these. FAILED_PRECONDITION: its functions changed since.
+	SetSchedules(ctx context.Context, in *SetSchedulesRequest, opts ...grpc.CallOption) (*SetSchedulesResponse, error)
+	// AdvanceSchedules says which instants of schedules are done.
+	AdvanceSchedules(ctx context.Context, in *AdvanceSchedulesRequest, opts ...grpc.CallOption) (*AdvanceSchedulesResponse, error)
 	// GetRun returns a run.
 	GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error)
 	// GetRunHistory returns a run with everything that happened in it.
@@ -235,6 +244,36 @@ func (c *stateServiceClient) EndLookBacks(ctx context.Context, in *EndLookBacksR
 	return out, nil
 }
 
+func (c *stateServiceClient) ListDueSchedules(ctx context.Context, in *ListDueSchedulesRequest, opts ...grpc.CallOption) (*ListDueSchedulesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDueSchedulesResponse)
+	err := c.cc.Invoke(ctx, StateService_ListDueSchedules_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) SetSchedules(ctx context.Context, in *SetSchedulesRequest, opts ...grpc.CallOption) (*SetSchedulesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetSchedulesResponse)
+	err := c.cc.Invoke(ctx, StateService_SetSchedules_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) AdvanceSchedules(ctx context.Context, in *AdvanceSchedulesRequest, opts ...grpc.CallOption) (*AdvanceSchedulesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdvanceSchedulesResponse)
+	err := c.cc.Invoke(ctx, StateService_AdvanceSchedules_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stateServiceClient) GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetRunResponse)
@@ -320,6 +359,12 @@ type StateServiceServer interface {
 	ListLookBacks(context.Context, *ListLookBacksRequest) (*ListLookBacksResponse, error)
 	// EndLookBacks says that they were.
 	EndLookBacks(context.Context, *EndLookBacksRequest) (*EndLookBacksResponse, error)
+	// ListDueSchedules returns schedules by when they fire next.
+	ListDueSchedules(context.Context, *ListDueSchedulesRequest) (*ListDueSchedulesResponse, error)
+	// SetSchedules makes an environment's schedules exactly these. FAILED_PRECONDITION: its functions changed since.
+	SetSchedules(context.Context, *SetSchedulesRequest) (*SetSchedulesResponse, error)
+	// AdvanceSchedules says which instants of schedules are done.
+	AdvanceSchedules(context.Context, *AdvanceSchedulesRequest) (*AdvanceSchedulesResponse, error)
 	// GetRun returns a run.
 	GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error)
 	// GetRunHistory returns a run with everything that happened in it.
@@ -381,6 +426,15 @@ func (UnimplementedStateServiceServer) ListLookBacks(context.Context, *ListLookB
 }
 func (UnimplementedStateServiceServer) EndLookBacks(context.Context, *EndLookBacksRequest) (*EndLookBacksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndLookBacks not implemented")
+}
+func (UnimplementedStateServiceServer) ListDueSchedules(context.Context, *ListDueSchedulesRequest) (*ListDueSchedulesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDueSchedules not implemented")
+}
+func (UnimplementedStateServiceServer) SetSchedules(context.Context, *SetSchedulesRequest) (*SetSchedulesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetSchedules not implemented")
+}
+func (UnimplementedStateServiceServer) AdvanceSchedules(context.Context, *AdvanceSchedulesRequest) (*AdvanceSchedulesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AdvanceSchedules not implemented")
 }
 func (UnimplementedStateServiceServer) GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRun not implemented")
@@ -670,6 +724,60 @@ func _StateService_EndLookBacks_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StateService_ListDueSchedules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDueSchedulesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListDueSchedules(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListDueSchedules_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListDueSchedules(ctx, req.(*ListDueSchedulesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_SetSchedules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetSchedulesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).SetSchedules(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_SetSchedules_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).SetSchedules(ctx, req.(*SetSchedulesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_AdvanceSchedules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdvanceSchedulesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).AdvanceSchedules(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_AdvanceSchedules_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).AdvanceSchedules(ctx, req.(*AdvanceSchedulesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StateService_GetRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRunRequest)
 	if err := dec(in); err != nil {
@@ -822,6 +930,18 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EndLookBacks",
 			Handler:    _StateService_EndLookBacks_Handler,
+		},
+		{
+			MethodName: "ListDueSchedules",
+			Handler:    _StateService_ListDueSchedules_Handler,
+		},
+		{
+			MethodName: "SetSchedules",
+			Handler:    _StateService_SetSchedules_Handler,
+		},
+		{
+			MethodName: "AdvanceSchedules",
+			Handler:    _StateService_AdvanceSchedules_Handler,
 		},
 		{
 			MethodName: "GetRun",

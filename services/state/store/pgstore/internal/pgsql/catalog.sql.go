@@ -45,15 +45,20 @@ const CatalogRevisions = `-- name: CatalogRevisions :many
 SELECT environment_id, revision FROM catalogs WHERE environment_id = ANY($1::uuid[])
 `
 
-func (q *Queries) CatalogRevisions(ctx context.Context, environmentIds []pgtype.UUID) ([]Catalog, error) {
+type CatalogRevisionsRow struct {
+	EnvironmentID pgtype.UUID
+	Revision      int64
+}
+
+func (q *Queries) CatalogRevisions(ctx context.Context, environmentIds []pgtype.UUID) ([]CatalogRevisionsRow, error) {
 	rows, err := q.db.Query(ctx, CatalogRevisions, environmentIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Catalog
+	var items []CatalogRevisionsRow
 	for rows.Next() {
-		var i Catalog
+		var i CatalogRevisionsRow
 		if err := rows.Scan(&i.EnvironmentID, &i.Revision); err != nil {
 			return nil, err
 		}

@@ -49,8 +49,9 @@ type AttemptsDefault struct {
 }
 
 type Catalog struct {
-	EnvironmentID pgtype.UUID
-	Revision      int64
+	EnvironmentID     pgtype.UUID
+	Revision          int64
+	ScheduledRevision int64
 }
 
 type Event struct {
@@ -172,6 +173,13 @@ type RunsDefault struct {
 	DiscoveryCount  pgtype.Int4
 	StepCount       pgtype.Int4
 	StateBytes      pgtype.Int8
+}
+
+type Schedule struct {
+	EnvironmentID pgtype.UUID
+	FunctionID    pgtype.UUID
+	Cron          string
+	NextAt        pgtype.Timestamptz
 }
 
 type StartKey struct {
