@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stepwell/stepwell/tools/e2e/compatibility"
+	"github.com/stepwell/stepwell/tools/e2e/sdkapp"
 	"github.com/stepwell/stepwell/tools/e2e/target"
 )
 
@@ -19,6 +20,7 @@ func requests() []scenario {
 		{name: "fetch fails", proves: proves(compatibility.Fetch), play: fetchFails},
 		{name: "parallel fetches", proves: proves(compatibility.Fetch), play: fetchMany},
 		{name: "infer", proves: proves(compatibility.Infer), play: infer},
+		{name: "wrapped call of a model", proves: proves(compatibility.Wrap), play: wrap, needs: sdkapp.Wraps},
 	}
 }
 
@@ -104,4 +106,11 @@ func infer(s *scene) {
 	require.NoError(s, err)
 	require.Contains(s, history, "the provider answered HTTP 429")
 	require.NotContains(s, history, key)
+}
+
+// wrap: the app makes the request itself, and the step keeps what it got.
+func wrap(s *scene) {
+	run := s.start("e2e/wrap", nil)
+	require.JSONEq(s, `{"answer":10}`, s.output(run))
+	require.Equal(s, map[string]int{"ask": 1, "after": 1}, s.executions(run).Counts())
 }

@@ -26,6 +26,8 @@ type scenario struct {
 	// heavy is whether the scenario moves so much data that others at the same time would wait in vain. One is played at a
 	// time, and with every app on the dev server only.
 	heavy bool
+	// raw is whether the scenario has an app of its own, without an SDK. It is played beside the newest SDK only.
+	raw bool
 	// keys is whether the scenario is about keys, which the server must ask for.
 	keys bool
 	// urls is, for a scenario that is alone, whether the server is told where the app will be.
@@ -37,7 +39,7 @@ func proves(features ...compatibility.Feature) []compatibility.Feature { return 
 
 func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
-		keyScenarios(), requests(), largeStates(), checkpoints())
+		keyScenarios(), requests(), largeStates(), checkpoints(), waits(), newOps())
 }
 
 // TestScenarios plays the scenarios with every app on every kind of server.
@@ -101,6 +103,9 @@ func (sc scenario) omission(kind target.Kind, app sdkapp.App) (outcome, reason s
 	}
 	if sc.keys && !kind.Keys {
 		return compatibility.NotApplicable, "the server asks for no keys"
+	}
+	if sc.raw && !app.Newest {
+		return compatibility.LeftOut, "no SDK is part of it; it is played beside the newest one"
 	}
 	if sc.alone && kind.Costly && !app.Newest {
 		return compatibility.LeftOut, "a server of its own costs too much here; the newest SDK plays it"

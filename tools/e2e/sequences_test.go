@@ -19,11 +19,14 @@ func sequences() []scenario {
 		{name: "nothing returned", proves: proves(compatibility.Run), play: nothing},
 		{name: "sequential steps", proves: proves(compatibility.Run), play: sequentialSteps},
 		{name: "step id in a loop", proves: proves(compatibility.RepeatedIDs), play: loop},
+		{name: "step id across kinds and branches", proves: proves(compatibility.RepeatedIDs), play: repeated},
 		{name: "200 steps", proves: proves(compatibility.Run), play: long},
 		{name: "step results keep their shape", proves: proves(compatibility.Values), play: values},
 		{name: "3 MB step output", proves: proves(compatibility.Values), play: large},
 		{name: "run output by API", proves: proves(compatibility.RunOutput), play: runOutput},
 		{name: "step sends events", proves: proves(compatibility.SendEvent), play: sendingStep},
+		{name: "step that sent is not repeated", proves: proves(compatibility.SendEvent), play: senderRetried},
+		{name: "answer to sent events is lost", proves: proves(compatibility.SentOnce), play: lostAnswer, alone: true},
 		{
 			name: "steps checkpointed in a call", proves: proves(compatibility.Checkpointing), play: checkpointed,
 			needs: sdkapp.Checkpoints,
@@ -67,6 +70,12 @@ func loop(s *scene) {
 	run := s.start("e2e/loop", nil)
 	require.JSONEq(s, `{"squares":[0,1,4,9,16]}`, s.output(run))
 	require.Equal(s, map[string]int{"square": 5}, s.executions(run).Counts())
+}
+
+func repeated(s *scene) {
+	run := s.start("e2e/repeated", nil)
+	require.JSONEq(s, `{"numbers":[1,2,3,4]}`, s.output(run))
+	require.Equal(s, map[string]int{"same": 4}, s.executions(run).Counts())
 }
 
 func long(s *scene) {
@@ -119,6 +128,34 @@ func sendingStep(s *scene) {
 	for i, id := range sent.IDs {
 		echoed := decode[struct{ Data map[string]any }](s, s.output(s.runOf(id)))
 		require.EqualValues(s, i+1, echoed.Data["n"])
+	}
+}
+
+// senderRetried: the function fails after the step that sent an event, and comes to it again.
+func senderRetried(s *scene) {
+	run := s.start("e2e/sender-retried", nil)
+	sent := decode[struct{ IDs []string }](s, s.output(run))
+	require.Len(s, sent.IDs, 1)
+	s.output(s.runOf(sent.IDs[0]))
+	require.Len(s, s.executions(run).Of("rest"), 2)
+}
+
+// lostAnswer: the server has stored the events of a step, but its answer does not reach the app. What the SDK then sends
+// again are the same events.
+func lostAnswer(s *scene) {
+	door := newLossyDoor(s)
+	s.process = s.startAppWith(sdkapp.Settings{Port: s.port, Env: []string{"INNGEST_EVENT_API_BASE_URL=" + door.url}})
+	require.NoError(s, s.process.Sync(s.Context()))
+	s.awaitFunction("sender")
+	ids, err := s.server.Publish(s.Context(), target.Event{Name: "e2e/sender"})
+	require.NoError(s, err)
+	sent := decode[struct{ IDs []string }](s, s.output(s.runOf(ids[0])))
+	answers := door.answers()
+	require.Len(s, answers, 2, "the events were sent twice")
+	require.Equal(s, answers[0], answers[1], "and got the same ids")
+	require.Equal(s, sent.IDs, answers[1])
+	for _, id := range sent.IDs {
+		s.output(s.runOf(id))
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	Values        Feature = "results as they were: any JSON, 3 MB"
 	Checkpointing Feature = "checkpointing: several steps in one call"
 	SendEvent     Feature = "`step.sendEvent`"
+	SentOnce      Feature = "events of a step, sent again when an answer is lost, exist once"
 	RunOutput     Feature = "a run's output by API"
 
 	StepErrors     Feature = "a step that fails: retried, then caught or not"
@@ -32,6 +33,12 @@ const (
 	SleepUntil  Feature = "`step.sleepUntil`"
 	FutureEvent Feature = "an event whose `ts` is in the future"
 
+	WaitForEvent Feature = "`step.waitForEvent` with `match`, `if`"
+	WaitTimeout  Feature = "`step.waitForEvent` in vain: nothing"
+	WaitLookBack Feature = "a wait for what the step before it sent"
+	WaitLoop     Feature = "waits in a loop: each event once"
+	WaitParallel Feature = "waits beside each other and beside steps"
+
 	Triggers    Feature = "several triggers"
 	Wildcards   Feature = "wildcards"
 	Expressions Feature = "expressions"
@@ -41,10 +48,12 @@ const (
 
 	Fetch Feature = "`step.fetch`"
 	Infer Feature = "`step.ai.infer`"
+	Wrap  Feature = "`step.ai.wrap`"
 
 	LargeState  Feature = "results that are too large for a call"
 	StateBounds Feature = "an error that names the bound"
 
+	NewOps      Feature = "an operation that the server does not know: the run fails, at once"
 	Restarts    Feature = "an app that comes late, goes and comes back"
 	Deployments Feature = "a function that is removed while it runs"
 	Keys        Feature = "keys: requests signed, others refused"
@@ -58,14 +67,15 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"Steps", []Feature{NoSteps, Run, RepeatedIDs, Values, Checkpointing, SendEvent, RunOutput}},
+		{"Steps", []Feature{NoSteps, Run, RepeatedIDs, Values, Checkpointing, SendEvent, SentOnce, RunOutput}},
 		{"Errors and retries", []Feature{StepErrors, ErrorNames, OwnAttempts, FunctionErrors, RetryAfter, NonRetriable}},
 		{"Parallel steps", []Feature{Parallel, Branches, Race}},
 		{"Time", []Feature{Sleep, SleepUntil, FutureEvent}},
+		{"Waiting", []Feature{WaitForEvent, WaitTimeout, WaitLookBack, WaitLoop, WaitParallel}},
 		{"Events and triggers", []Feature{Triggers, Wildcards, Expressions, EventIDs, EventOrder, EventDoors}},
-		{"Requests that the server makes", []Feature{Fetch, Infer}},
+		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},
-		{"Operations", []Feature{Restarts, Deployments, Keys}},
+		{"Operations", []Feature{Restarts, Deployments, Keys, NewOps}},
 	}
 }
 

@@ -21,13 +21,14 @@ func python() map[Feature]fact {
 		NonRetriable: {
 			"`NonRetriableError` and `RetryAfterError` in a step are errors of the function, not of the step", "§13.2",
 		},
-		Parallel:   {"it asks for one discovery after all planned steps (request version 2)", "§12, §15"},
-		Race:       {"`parallelMode: \"race\"` is sent", "§12"},
-		Sleep:      {"it sends the instant at which the sleep ends, not a duration", "§10.3, §15"},
-		SleepUntil: {"as `step.sleep`", "§10.3"},
-		Fetch:      {"the SDK has no such step", "§10.1"},
-		Infer:      {"it reports the operation `AIGateway`", "§10.1"},
-		LargeState: {"it asks the API for the steps and events (`use_api`)", "§8, §15"},
-		Keys:       {"it sends the hash of the signing key without the key's prefix", "§4.3"},
+		Parallel:     {"it asks for one discovery after all planned steps (request version 2)", "§12, §15"},
+		Race:         {"`parallelMode: \"race\"` is sent", "§12"},
+		Sleep:        {"it sends the instant at which the sleep ends, not a duration", "§10.3, §15"},
+		SleepUntil:   {"as `step.sleep`", "§10.3"},
+		WaitForEvent: {"it reports the operation `WaitForEvent`, with the event in `name`", "§15"},
+		Fetch:        {"the SDK has no such step", "§10.1"},
+		Infer:        {"it reports the operation `AIGateway`", "§10.1"},
+		LargeState:   {"it asks the API for the steps and events (`use_api`)", "§8, §15"},
+		Keys:         {"it sends the hash of the signing key without the key's prefix", "§4.3"},
 	}
 }

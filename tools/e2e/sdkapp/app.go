@@ -36,12 +36,15 @@ const (
 	ErrorNames Ability = "error names"
 	// Checkpoints is to go on with the next step in the same call.
 	Checkpoints Ability = "checkpoints"
+	// Wraps is to make a call to a model a step.
+	Wraps Ability = "wraps"
 )
 
 // Apps are the apps under test. folder is where the programs are, built is where compiled ones go.
 func Apps(folder, built string) []App {
 	const (
 		noRace       = "group.Parallel returns when all of its functions have; the SDK offers nothing else"
+		noWrap       = "the SDK has no such step; its `step.Run` does the same"
 		noBranches   = "group has no mode before v0.13.1: the next steps are found when all branches have come as far"
 		noErrorNames = "the SDK sends an error's text only"
 		noCheckpoint = "it is not switched on there"
@@ -63,16 +66,16 @@ func Apps(folder, built string) []App {
 		},
 		{
 			Name: "go15", SDK: "go:v0.15.0", program: go15,
-			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, Checkpoints: noCheckpoint},
+			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, Wraps: noWrap, Checkpoints: noCheckpoint},
 		},
 		{
 			Name: "go15-checkpointing", SDK: "go:v0.15.0", Checkpointing: true, env: []string{"CHECKPOINTING=on"}, program: go15,
-			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, OwnAttempts: sameAttempt},
+			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, Wraps: noWrap, OwnAttempts: sameAttempt},
 		},
 		{
 			Name: "go13", SDK: "go:v0.13.0", program: go13,
 			Lacks: map[Ability]string{
-				Race: noRace, Branches: noBranches, ErrorNames: noErrorNames, Checkpoints: "the SDK has none",
+				Race: noRace, Branches: noBranches, ErrorNames: noErrorNames, Wraps: noWrap, Checkpoints: "the SDK has none",
 			},
 		},
 	}

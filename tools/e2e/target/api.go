@@ -122,6 +122,12 @@ func (s *Server) HistoryJSON(ctx context.Context, id string) (string, error) {
 	return indented.String(), err
 }
 
+// Register registers an app as an SDK does. The body is the SDK's.
+func (s *Server) Register(ctx context.Context, body string) error {
+	var answer struct{}
+	return s.do(ctx, http.MethodPost, "/fn/register", []byte(body), &answer)
+}
+
 // Functions are the functions that the server knows.
 func (s *Server) Functions(ctx context.Context) ([]Function, error) {
 	var functions []Function

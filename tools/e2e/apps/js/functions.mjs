@@ -4,11 +4,13 @@ import { createHash } from "node:crypto";
 
 import { gates } from "./book.mjs";
 import { requests } from "./requests.mjs";
+import { waits } from "./waits.mjs";
 
 const on = (...names) => names.map((event) => ({ event }));
 
 export function functions(sdk) {
-  return [...sequences(sdk), ...errors(sdk), ...times(sdk), ...parallels(sdk), ...triggers(sdk), ...requests(sdk)];
+  const parts = [sequences, errors, times, parallels, triggers, requests, waits];
+  return parts.flatMap((part) => part(sdk));
 }
 
 function sequences({ define }) {
@@ -32,6 +34,14 @@ function sequences({ define }) {
         squares.push(await step.run("square", () => ran("square", i * i)));
       }
       return { squares };
+    }),
+
+    define({ id: "repeated" }, on("e2e/repeated"), async ({ step, ran }) => {
+      const same = (n) => step.run("same", () => ran("same", n));
+      const numbers = [await same(1)];
+      await step.sleep("same", "1s");
+      numbers.push(await same(2), ...(await Promise.all([same(3), same(4)])));
+      return { numbers };
     }),
 
     define({ id: "long" }, on("e2e/long"), async ({ step, ran }) => {
@@ -88,6 +98,15 @@ function sequences({ define }) {
 
     define({ id: "sender" }, on("e2e/sender"), async ({ step }) => {
       const { ids } = await step.sendEvent("send", [1, 2, 3].map((n) => ({ name: "e2e/echo", data: { n } })));
+      return { ids };
+    }),
+
+    define({ id: "sender-retried", retries: 1 }, on("e2e/sender-retried"), async ({ step, attempt, ran }) => {
+      const { ids } = await step.sendEvent("send", { name: "e2e/echo", data: { n: 1 } });
+      ran("rest");
+      if (attempt === 0) {
+        throw new Error("try again");
+      }
       return { ids };
     }),
   ];

@@ -40,5 +40,11 @@ export function requests({ define }) {
       });
       return { said: answer.choices[0].message.content };
     }),
+
+    define({ id: "wrap" }, on("e2e/wrap"), async ({ step, ran }) => {
+      const ask = async ({ question }) => ran("ask", { answer: question.length });
+      const said = await step.ai.wrap("ask", ask, { question: "more salt?" });
+      return step.run("after", () => ran("after", said));
+    }),
   ];
 }

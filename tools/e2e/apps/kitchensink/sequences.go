@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,12 +26,14 @@ func (a *app) sequences() {
 	})
 	a.define("sequence", retriesDefault, sequence)
 	a.define("loop", retriesDefault, loop)
+	a.define("repeated", retriesDefault, repeated)
 	a.define("long", retriesDefault, long)
 	a.define("values", retriesDefault, values)
 	a.define("large", retriesDefault, large)
 	a.define("large-state", retriesDefault, largeState)
 	a.define("held", retriesDefault, a.held)
 	a.define("sender", retriesDefault, sender)
+	a.define("sender-retried", 1, senderRetried)
 }
 
 // number is a step that ran and returns a number.
@@ -64,6 +67,20 @@ func loop(ctx context.Context, c call) (any, error) {
 		squares = append(squares, square)
 	}
 	return data{"squares": squares}, nil
+}
+
+func repeated(ctx context.Context, c call) (any, error) {
+	one, err := number(ctx, c, "same", 1)
+	if err != nil {
+		return nil, err
+	}
+	step.Sleep(ctx, "same", time.Second)
+	two, err := number(ctx, c, "same", 2)
+	if err != nil {
+		return nil, err
+	}
+	more, err := numbers(group.Parallel(ctx, value(c, "same", 3), value(c, "same", 4)))
+	return data{"numbers": append([]int{one, two}, more...)}, err
 }
 
 func long(ctx context.Context, c call) (any, error) {
@@ -170,4 +187,16 @@ func sender(ctx context.Context, _ call) (any, error) {
 	}
 	ids, err := step.SendMany(ctx, "send", events)
 	return data{"ids": ids}, err
+}
+
+func senderRetried(ctx context.Context, c call) (any, error) {
+	id, err := step.Send(ctx, "send", inngestgo.GenericEvent[data]{Name: "e2e/echo", Data: data{"n": 1}})
+	if err != nil {
+		return nil, err
+	}
+	c.ran("rest")
+	if c.attempt == 0 {
+		return nil, errors.New("try again")
+	}
+	return data{"ids": []string{id}}, nil
 }

@@ -33,6 +33,7 @@ func Serve(sdk SDK) error {
 	a.parallels()
 	a.triggers()
 	a.requests()
+	a.waits()
 	if a.err != nil {
 		return a.err
 	}
