@@ -53,7 +53,7 @@ type page struct {
 	out     strings.Builder
 	columns []column
 	results map[column]map[Feature][]Result
-	notes   []string
+	notes   []string // of the part that is being written
 }
 
 // Page is the page that the results make. It depends on outcomes and reasons alone, so two runs with the same make the same.
@@ -82,6 +82,7 @@ func (p *page) write() {
 		fmt.Fprintf(&p.out, "| %s | %s |\n", kind[0], kind[1])
 	}
 	for _, g := range groups() {
+		p.notes = nil
 		fmt.Fprintf(&p.out, "\n## %s\n\n| |", g.name)
 		for _, c := range p.columns {
 			fmt.Fprintf(&p.out, " %s %s |", c.name(), c.target)
@@ -94,13 +95,12 @@ func (p *page) write() {
 			}
 			fmt.Fprintf(&p.out, " %s |\n", p.pythonCell(feature))
 		}
-	}
-	if len(p.notes) == 0 {
-		return
-	}
-	p.out.WriteString("\n## Notes\n\n")
-	for i, note := range p.notes {
-		fmt.Fprintf(&p.out, "%d. %s\n", i+1, note)
+		for i, note := range p.notes {
+			if i == 0 {
+				p.out.WriteString("\n")
+			}
+			fmt.Fprintf(&p.out, "%d. %s\n", i+1, note)
+		}
 	}
 }
 
@@ -147,15 +147,16 @@ func (p *page) cell(results []Result) string {
 // reasons are why scenarios were not played. Beside others that passed, each says which scenario that is, and which app
 // where another app of the same SDK played it.
 func reasons(results []Result, mixed bool) []string {
-	played := map[string]bool{}
+	played, leftOut := map[string]bool{}, map[string]bool{}
 	for _, r := range results {
 		played[r.Scenario] = played[r.Scenario] || r.Outcome == Passed
+		leftOut[r.Scenario] = leftOut[r.Scenario] || r.Outcome == LeftOut
 	}
 	var list []string
 	for _, r := range results {
 		switch {
-		case r.Outcome == Passed:
-			continue
+		case r.Outcome == Passed, r.Outcome == NotApplicable && leftOut[r.Scenario]:
+			continue // what is left out could be played
 		case !mixed:
 			list = append(list, r.Reason)
 		case played[r.Scenario]:

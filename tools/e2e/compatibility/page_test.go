@@ -11,22 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The tests look at the row of NoSteps, the first one, so that its notes are the first ones.
-
-// rowOf is the row of a feature that the results make, without the column of the Python SDK, and the notes.
+// rowOf is the row of a feature that the results make, without the column of the Python SDK, and the notes below it.
 func rowOf(t *testing.T, feature Feature, results ...Result) (row string, notes []string) {
 	t.Helper()
-	body, list, _ := strings.Cut(Page(results), "\n## Notes\n\n")
-	for line := range strings.Lines(body) {
-		if cells, ok := strings.CutPrefix(line, "| "+string(feature)+" |"); ok {
-			cells = cells[:strings.LastIndex(strings.TrimSuffix(cells, " |\n"), "|")]
-			return strings.TrimSpace(cells), strings.Split(strings.TrimSpace(list), "\n")
-		}
-	}
-	require.FailNow(t, "no such row", "%s", feature)
-	return "", nil
+	_, rest, found := strings.Cut(Page(results), "\n| "+string(feature)+" |")
+	require.True(t, found)
+	row, rest, _ = strings.Cut(rest, "\n")
+	row = row[:strings.LastIndex(strings.TrimSuffix(row, "|"), "|")]
+	part, _, _ := strings.Cut(rest, "\n## ")
+	_, list, _ := strings.Cut(part, "\n\n")
+	return strings.TrimSpace(row), strings.Split(strings.TrimSpace(list), "\n")
 }
 
+// The tests look at the first row, so that its notes are the first ones.
 func outcome(app, scenario, outcome, reason string) Result {
 	return Result{
 		Target: "dev", App: app, SDK: "js:v4.24.0", Scenario: scenario, Features: []Feature{NoSteps}, Outcome: outcome,
@@ -58,6 +55,14 @@ func TestCells(t *testing.T) {
 			results: []Result{outcome("a", "one", Passed, ""), outcome("a", "two", LeftOut, "it is slow")},
 			cell:    "✓ <sup>1</sup>",
 			notes:   []string{`1. without the scenario "two": it is slow`},
+		},
+		"a scenario left out that another app cannot": {
+			results: []Result{
+				outcome("a", "one", Passed, ""), outcome("a", "two", NotApplicable, "it is off"),
+				outcome("b", "two", LeftOut, "it is slow"),
+			},
+			cell:  "✓ <sup>1</sup>",
+			notes: []string{`1. without the scenario "two": it is slow`},
 		},
 		"an app that cannot": {
 			results: []Result{outcome("a", "one", Passed, ""), outcome("b", "one", NotApplicable, "it is off")},
