@@ -26,6 +26,7 @@ func (s *Service) Run(ctx context.Context) error {
 		{"feed the queue", s.config.FeedEvery, s.asKeeper(s.feed)},
 		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile)},
 		{"rebuild the queue", s.config.RebuildEvery, s.rebuild},
+		{"fire cron triggers", s.config.CronEvery, s.fireTimers},
 	} {
 		duties.Go(func() { s.repeat(ctx, d) })
 	}
@@ -80,11 +81,13 @@ func (s *Service) asKeeper(do func(context.Context) error) func(context.Context)
 // resignTimeout bounds how long a stopping runner waits for a queue that does not answer.
 const resignTimeout = time.Second
 
-// resign lets another runner be the keeper at once.
+// resign lets another runner be the keeper, and fire cron triggers, at once.
 func (s *Service) resign(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, resignTimeout)
 	defer cancel()
-	if err := s.deps.Queue.Unlock(ctx, s.keeper()); err != nil {
-		s.deps.Log.DebugContext(ctx, "keeper's lock not given up", slog.String("error", err.Error()))
+	for _, lock := range []queue.Lock{s.keeper(), s.scheduler()} {
+		if err := s.deps.Queue.Unlock(ctx, lock); err != nil {
+			s.deps.Log.DebugContext(ctx, "lock not given up", slog.String("lock", lock.Name), slog.String("error", err.Error()))
+		}
 	}
 }

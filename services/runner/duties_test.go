@@ -250,4 +250,9 @@ func TestConfigIsChecked(t *testing.T) {
 	err := config.Validate()
 	require.ErrorContains(t, err, "feed_every is 10m0s, it must be above 0 and at most 9m59s")
 	require.ErrorContains(t, err, "route_every is 0s")
+	config = runner.DefaultConfig()
+	config.CronCatchUp = 25 * time.Hour
+	require.EqualError(t, config.Validate(), "cron_catch_up is 25h0m0s, it must be between 0 and 24h0m0s")
+	config.CronCatchUp = 0
+	require.NoError(t, config.Validate())
 }

@@ -15,6 +15,7 @@ type index struct {
 	revision int64
 	// byName are the triggers of each event name, and of each prefix with its wildcard.
 	byName map[string][]trigger
+	timers timers
 }
 
 // trigger is one trigger of a function, compiled.
@@ -48,7 +49,7 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 	if stale != nil && catalog.Revision == stale.revision {
 		return stale, nil
 	}
-	fresh := &index{revision: catalog.Revision, byName: map[string][]trigger{}}
+	fresh := &index{revision: catalog.Revision, byName: map[string][]trigger{}, timers: timers{}}
 	for _, function := range catalog.Functions {
 		if !function.ArchivedAt.IsZero() {
 			continue
@@ -70,8 +71,8 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 }
 
 func (x *index) add(function stepwell.Function, t stepwell.Trigger) error {
-	if t.Event == "" {
-		return nil
+	if t.Cron != "" {
+		return x.addTimer(function, t)
 	}
 	compiled := trigger{function: function}
 	if t.Expression != "" {
@@ -90,6 +91,10 @@ func (x *index) add(function stepwell.Function, t stepwell.Trigger) error {
 func (x *index) match(event stepwell.Event, now time.Time) (functions []stepwell.Function, problems []error) {
 	var vars *expr.Vars
 	matched := map[stepwell.FunctionID]bool{}
+	if t, fired := x.timerOf(event); fired {
+		matched[t.function.ID] = true
+		functions = append(functions, t.function)
+	}
 	for _, name := range stepwell.EventNames(event.Name) {
 		for _, t := range x.byName[name] {
 			if matched[t.function.ID] {

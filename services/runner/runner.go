@@ -5,7 +5,7 @@
 // keep them from doing the same work twice, and it would be harmless.
 //
 // Invariants: I2 (an event that was stored unrouted is routed), I7 (an open item that is due is in the queue, or is put
-// back), I8 (a parked item is in the queue before it is due).
+// back), I8 (a parked item is in the queue before it is due), I18 (a cron trigger fires once at each of its instants).
 package runner
 
 import (
@@ -34,6 +34,7 @@ type State interface {
 	store.Catalog
 	store.Backlog
 	store.Matcher
+	store.Scheduler
 }
 
 // Queue is what the service needs of the queue.
@@ -53,6 +54,10 @@ type Config struct {
 	OverdueAfter   time.Duration `koanf:"overdue_after" doc:"how long after its time an item is taken for missing"`
 	// RebuildEvery is how soon a lost shard of the queue is noticed.
 	RebuildEvery time.Duration `koanf:"rebuild_every" doc:"how soon a lost shard of the queue is noticed"`
+	// CronEvery is how soon a new cron trigger is noticed. Those that are known fire on time.
+	CronEvery time.Duration `koanf:"cron_every" doc:"how often due cron triggers are looked for, ahead of their time; also how soon a new one is noticed"`
+	// CronCatchUp bounds how late an instant of a cron trigger is fired. At most the events' dedupe window.
+	CronCatchUp time.Duration `koanf:"cron_catch_up" doc:"how long after its time a cron trigger that was missed is still fired, at most 24h; 0 for 10 seconds"`
 }
 
 // DefaultConfig returns the defaults.
@@ -60,6 +65,7 @@ func DefaultConfig() Config {
 	return Config{
 		RouteEvery: 2 * time.Second, FeedEvery: time.Minute, RebuildEvery: time.Second,
 		ReconcileEvery: 10 * time.Second, OverdueAfter: 10 * time.Second,
+		CronEvery: time.Second, CronCatchUp: time.Hour,
 	}
 }
 
@@ -76,11 +82,16 @@ func (c Config) Validate() error {
 		{"reconcile_every", c.ReconcileEvery, time.Hour},
 		{"overdue_after", c.OverdueAfter, time.Hour},
 		{"rebuild_every", c.RebuildEvery, time.Hour},
+		{"cron_every", c.CronEvery, time.Hour},
 	} {
 		if setting.value <= 0 || setting.value > setting.most {
 			problems = append(problems,
 				fmt.Errorf("%s is %s, it must be above 0 and at most %s", setting.name, setting.value, setting.most))
 		}
+	}
+	if c.CronCatchUp < 0 || c.CronCatchUp > stepwell.EventDedupeWindow {
+		problems = append(problems, fmt.Errorf("cron_catch_up is %s, it must be between 0 and %s",
+			c.CronCatchUp, stepwell.EventDedupeWindow))
 	}
 	return errors.Join(problems...)
 }

@@ -327,5 +327,6 @@ func rareDuties() runner.Config {
 	config := runner.DefaultConfig()
 	config.FeedEvery = stepwell.Horizon - time.Minute
 	config.RouteEvery, config.ReconcileEvery, config.RebuildEvery = time.Hour, time.Hour, time.Hour
+	config.CronEvery = time.Hour
 	return config
 }
