@@ -1,7 +1,9 @@
 package eventapi
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -17,6 +19,7 @@ type sdkRun struct {
 	FunctionVersion int                    `json:"function_version"`
 	EnvironmentID   stepwell.EnvironmentID `json:"environment_id"`
 	EventID         stepwell.EventID       `json:"event_id"`
+	Cron            string                 `json:"cron,omitempty"`
 	Status          string                 `json:"status"`
 	EndedAt         *time.Time             `json:"ended_at"`
 	Output          json.RawMessage        `json:"output,omitempty"`
@@ -58,14 +61,32 @@ func (s *Service) getRun(w http.ResponseWriter, r *http.Request, environment ste
 		s.fail(w, r, err)
 		return
 	}
-	respondData(w, newSDKRun(run))
+	answer := newSDKRun(run)
+	if answer.Cron, err = s.cronOf(r.Context(), run); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	respondData(w, answer)
+}
+
+// cronOf is the expression that started the run; empty if it was none, or if that is not kept any longer.
+func (s *Service) cronOf(ctx context.Context, run stepwell.Run) (string, error) {
+	if run.EventName != stepwell.TimerEventName {
+		return "", nil
+	}
+	event, err := s.deps.State.Event(ctx, run.Environment, run.Events[0])
+	if errors.Is(err, stepwell.ErrNotFound) {
+		return "", nil
+	}
+	return event.Cron(), err
 }
 
 // getEventRuns serves GET /v1/events/{event}/runs. An event that is not known has no runs: it is a 404.
 func (s *Service) getEventRuns(w http.ResponseWriter, r *http.Request, environment stepwell.EnvironmentID) {
 	id, err := stepwell.ParseEventID(r.PathValue("event"))
+	var event stepwell.Event
 	if err == nil {
-		_, err = s.deps.State.Event(r.Context(), environment, id)
+		event, err = s.deps.State.Event(r.Context(), environment, id)
 	}
 	if err != nil {
 		s.fail(w, r, err)
@@ -79,6 +100,7 @@ func (s *Service) getEventRuns(w http.ResponseWriter, r *http.Request, environme
 	list := make([]sdkRun, len(runs))
 	for i, run := range runs {
 		list[i] = newSDKRun(run)
+		list[i].Cron = event.Cron()
 	}
 	respondData(w, list)
 }

@@ -22,7 +22,9 @@ type app struct {
 
 // function is a durable function: its code, and how its registration says to retry it.
 type function struct {
-	event   string
+	event string
+	// cron is instead of event.
+	cron    string
 	retries int
 	code    func(s *steps) any
 }
@@ -110,8 +112,12 @@ func run(code func(*steps) any, s *steps) (result answer) {
 func (a *app) registration() map[string]any {
 	var functions []map[string]any
 	for id, f := range a.functions {
+		trigger := map[string]any{"event": f.event}
+		if f.cron != "" {
+			trigger = map[string]any{"cron": f.cron}
+		}
 		functions = append(functions, map[string]any{
-			"id": id, "name": id, "triggers": []map[string]any{{"event": f.event}},
+			"id": id, "name": id, "triggers": []map[string]any{trigger},
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},

@@ -26,6 +26,7 @@ func TestI18_Timer(t *testing.T) {
 	require.JSONEq(t,
 		`{"cron":"TZ=Europe/Berlin */5 * * * *","scheduledAt":"2026-08-22T10:05:00Z","fireAt":"2026-08-22T10:05:00Z"}`,
 		string(event.Data))
+	require.Equal(t, trigger.Cron, event.Cron())
 	later := engine.Timer(function, trigger, slot, now.Add(time.Minute))
 	later.ReceivedAt = event.ReceivedAt
 	require.Equal(t, event, later)

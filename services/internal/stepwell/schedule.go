@@ -2,6 +2,7 @@ package stepwell
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -55,6 +56,20 @@ func NewTimerKey(function FunctionID, cron string) TimerKey {
 // TimerKey is the key of the cron expression that the event was made for; false if it is another event.
 func (e Event) TimerKey() (TimerKey, bool) {
 	return e.ID.timerKey(), e.Name == TimerEventName
+}
+
+// Cron is the expression by which the event was fired; empty for other events.
+func (e Event) Cron() string {
+	if e.Name != TimerEventName {
+		return ""
+	}
+	var data struct {
+		Cron string `json:"cron"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		return ""
+	}
+	return data.Cron
 }
 
 func (id EventID) timerKey() TimerKey {

@@ -30,4 +30,6 @@ func TestI18_TimerEventIsTheSameForWhoeverFires(t *testing.T) {
 	require.NotEqual(t, stepwell.NewTimerKey(other, "*/5 * * * *"), key)
 	_, ok = stepwell.Event{ID: id, Name: "shop/order.placed"}.TimerKey()
 	require.False(t, ok)
+	require.Empty(t, stepwell.Event{Name: "shop/order.placed", Data: []byte(`{"cron":"* * * * *"}`)}.Cron())
+	require.Empty(t, stepwell.Event{Name: stepwell.TimerEventName, Data: []byte(`{"cron":1}`)}.Cron())
 }
