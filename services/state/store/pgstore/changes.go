@@ -199,6 +199,7 @@ func endRuns(ctx context.Context, q *pgsql.Queries, runs []stepwell.Run) error {
 		e.StepCounts = append(e.StepCounts, int32(run.Progress.StepCount))
 		e.StateBytes = append(e.StateBytes, int64(run.Progress.StateBytes))
 	}
+	e.First, e.Last = span(e.Ids)
 	if err := q.EndRuns(ctx, e); err != nil {
 		return err
 	}

@@ -92,8 +92,11 @@ func fillTables() []string {
 		`INSERT INTO start_keys (function_id, key_hash, run_id, started_at)
 		SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id, at FROM seeds`,
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
-		SELECT id, 'x', ` + nobody + `, 0, 'e' || CASE n % 5000 WHEN 0 THEN '*' ELSE (n % 20)::text END, '',
-			decode(md5(n::text), 'hex'), '', CASE WHEN n % 2500 = 0 THEN at END FROM seeds`,
+		SELECT id, 'x', ` + nobody + `, 0, CASE WHEN n % 5000 = 0 THEN 'e*' WHEN n % 2500 = 0 THEN 'e0'
+			WHEN n % 2 = 0 THEN 'crowd' ELSE 'e' || n % 20 END,
+			'data.id', decode(md5(n::text), 'hex'), '', CASE WHEN n % 2500 = 0 THEN at END FROM seeds`,
+		`INSERT INTO wait_shapes (environment_id, name, shape)
+		SELECT DISTINCT environment_id, name, shape FROM waits ON CONFLICT DO NOTHING`,
 		`INSERT INTO schedules (environment_id, function_id, cron, next_at) SELECT id, ` + nobody + `, n::text, at FROM seeds`,
 		`INSERT INTO catalogs (environment_id, revision, scheduled_revision) SELECT id, 1, CASE n % 1000 WHEN 0 THEN 0 ELSE 1 END
 		FROM seeds`,
@@ -106,13 +109,19 @@ func full(t *testing.T) string {
 	migrated, url := fresh(t)
 	require.NoError(t, migrated.Maintain(t.Context(), at().Add(-24*time.Hour)))
 	run(t, url, append(append([]string{fill}, fillTables()...), "ANALYZE"), at(), rowsPerTable)
+	hearStatements(t, url)
+	return url
+}
+
+// hearStatements has new connections to a database say how they execute statements.
+func hearStatements(t *testing.T, url string) {
+	t.Helper()
 	for _, setting := range []string{
 		"session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0", "auto_explain.log_analyze = on",
 		"auto_explain.log_timing = off", "auto_explain.log_format = 'json'", "client_min_messages = 'log'",
 	} {
 		exec(t, url, "ALTER DATABASE "+databaseOf(t, url)+" SET "+setting)
 	}
-	return url
 }
 
 // overhear returns a store, and how its statements were executed so far.
@@ -362,9 +371,10 @@ func settle(t *testing.T, s *pgstore.Store, run stepwell.Run) {
 func match(t *testing.T, s *pgstore.Store, event stepwell.Event) {
 	t.Helper()
 	awaited := event
-	awaited.Name = "e"
-	_, _, err := s.Waits(t.Context(), store.WaitQuery{Event: awaited, Limit: 100})
-	require.NoError(t, err)
+	for _, awaited.Name = range []string{"e", "crowd"} {
+		_, _, err := s.Waits(t.Context(), store.WaitQuery{Event: awaited, Limit: 100})
+		require.NoError(t, err)
+	}
 	backs, err := s.LookBacks(t.Context(), 100)
 	require.NoError(t, err)
 	require.NotEmpty(t, backs)

@@ -36,6 +36,7 @@ SELECT unnest(@run_ids::uuid[]), unnest(@items::text[]), NULLIF(unnest(@step_ids
     unnest(@http_statuses::smallint[]), unnest(@errors::bytea[]);
 
 -- name: EndRuns :exec
+-- first and last are the least and the greatest id, so that Postgres plans for their days only.
 UPDATE runs SET
     status = u.status, output = u.output, started_at = u.started_at, ended_at = u.ended_at,
     request_version = u.request_version, discovery_count = u.discovery_count, step_count = u.step_count,
@@ -46,4 +47,4 @@ FROM (
         unnest(@request_versions::integer[]) AS request_version, unnest(@discovery_counts::integer[]) AS discovery_count,
         unnest(@step_counts::integer[]) AS step_count, unnest(@state_bytes::bigint[]) AS state_bytes
 ) AS u
-WHERE runs.id = u.id AND runs.status = 0;
+WHERE runs.id = u.id AND runs.id BETWEEN @first::uuid AND @last::uuid AND runs.status = 0;

@@ -17,15 +17,17 @@ UPDATE runs SET
     request_version = u.request_version, discovery_count = u.discovery_count, step_count = u.step_count,
     state_bytes = u.state_bytes
 FROM (
-    SELECT unnest($1::uuid[]) AS id, unnest($2::smallint[]) AS status, unnest($3::bytea[]) AS output,
-        unnest($4::timestamptz[]) AS started_at, unnest($5::timestamptz[]) AS ended_at,
-        unnest($6::integer[]) AS request_version, unnest($7::integer[]) AS discovery_count,
-        unnest($8::integer[]) AS step_count, unnest($9::bigint[]) AS state_bytes
+    SELECT unnest($3::uuid[]) AS id, unnest($4::smallint[]) AS status, unnest($5::bytea[]) AS output,
+        unnest($6::timestamptz[]) AS started_at, unnest($7::timestamptz[]) AS ended_at,
+        unnest($8::integer[]) AS request_version, unnest($9::integer[]) AS discovery_count,
+        unnest($10::integer[]) AS step_count, unnest($11::bigint[]) AS state_bytes
 ) AS u
-WHERE runs.id = u.id AND runs.status = 0
+WHERE runs.id = u.id AND runs.id BETWEEN $1::uuid AND $2::uuid AND runs.status = 0
 `
 
 type EndRunsParams struct {
+	First           pgtype.UUID
+	Last            pgtype.UUID
 	Ids             []pgtype.UUID
 	Statuses        []int16
 	Outputs         [][]byte
@@ -37,8 +39,11 @@ type EndRunsParams struct {
 	StateBytes      []int64
 }
 
+// first and last are the least and the greatest id, so that Postgres plans for their days only.
 func (q *Queries) EndRuns(ctx context.Context, arg EndRunsParams) error {
 	_, err := q.db.Exec(ctx, EndRuns,
+		arg.First,
+		arg.Last,
 		arg.Ids,
 		arg.Statuses,
 		arg.Outputs,
