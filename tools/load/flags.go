@@ -166,6 +166,10 @@ func sizeFlags(flags *flag.FlagSet, s *scenario.Settings) {
 	flags.DurationVar(&s.SleepsFor, "sleeps-for", s.SleepsFor, "sleeps: how long each is")
 	flags.IntVar(&s.WaitingRuns, "waiting-runs", s.WaitingRuns, "waiting: how many runs")
 	flags.DurationVar(&s.WaitingFor, "waiting-for", s.WaitingFor, "waiting: how long they sleep, if they cannot be cancelled")
+	list(flags, &s.WaitsRuns, "waits-runs", "waits: how many runs wait, one case for each, few first")
+	flags.IntVar(&s.WaitsEvents, "waits-events", s.WaitsEvents, "waits: how many of them are resumed in a case")
+	flags.IntVar(&s.WaitsRate, "waits-rate", s.WaitsRate, "waits: events published in a second")
+	flags.DurationVar(&s.WaitsFor, "waits-for", s.WaitsFor, "waits: how long those wait that are not resumed")
 }
 
 // list is a flag of numbers separated by commas.

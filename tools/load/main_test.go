@@ -20,7 +20,7 @@ func tiny() []string {
 	return []string{
 		"--ingest-events", "40", "--ingest-batches", "1,20", "--flood-runs", "20", "--flood-steps", "0,1,5",
 		"--steady-for", "200ms", "--idle-runs", "3", "--watch", "100ms", "--sleeps-count", "20", "--sleeps-runs", "3",
-		"--sleeps-for", "100ms", "--waiting-runs", "20", "--timeout", "20s",
+		"--sleeps-for", "100ms", "--waiting-runs", "20", "--waits-runs", "20,30", "--waits-events", "10", "--timeout", "20s",
 	}
 }
 
@@ -60,6 +60,7 @@ func TestEveryScenarioMeasuresTheDevServer(t *testing.T) {
 		"steady, 20 runs/s, 1 step, checkpoint", "steady, 20 runs/s, 1 step, plain",
 		"idle, one run at a time, 5 steps, checkpoint", "idle, one run at a time, 5 steps, plain", "idle, nothing at all",
 		"sleeps, 1 run of 20 parallel sleeps", "sleeps, 3 runs of 20 parallel sleeps", "waiting, 20 sleeping runs",
+		"waits, 20 waiting runs", "waits, 30 waiting runs",
 	}, cases)
 }
 
@@ -159,4 +160,17 @@ func TestMedians(t *testing.T) {
 	require.Len(t, compared, 1)
 	require.Len(t, compared[0].Rows, 1)
 	require.InDelta(t, 2, *compared[0].Rows[0].Ratio, 0)
+}
+
+func TestResultsOfATableAreItsColumns(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	printAll(&out, []scenario.Result{
+		{Case: "alone", Unit: "runs"},
+		{Case: "a", Table: "T", Column: "1 run", Numbers: []meter.Number{{Name: "n", Value: 6}}},
+		{Case: "b", Table: "T", Column: "2 runs", Numbers: []meter.Number{{Name: "n", Value: 7}, {Name: "m", Value: 0.5}}},
+	})
+	require.Contains(t, out.String(), "alone: 0 runs")
+	require.Equal(t, 1, strings.Count(out.String(), "| | 1 run | 2 runs |\n|---|---:|---:|\n| n | 6 | 7 |\n"))
+	require.Contains(t, out.String(), "| m | – | 0.500 |\n")
 }

@@ -53,9 +53,7 @@ func show(out io.Writer, o options, results [][]scenario.Result) error {
 		return encoder.Encode(d)
 	}
 	if len(byServer) < serversMax {
-		for _, result := range d.Medians {
-			printResult(out, result)
-		}
+		printAll(out, d.Medians)
 		return nil
 	}
 	fmt.Fprintf(out, "first: %s, second: %s\n", o.servers[0].app.Server, o.servers[1].app.Server)

@@ -146,6 +146,9 @@ func (a *App) register(ctx context.Context) error {
 // eventRun is the event that starts a run.
 func (a *App) eventRun() string { return a.config.Name + "/run" }
 
+// eventResume is the event for which runs wait.
+func (a *App) eventResume() string { return a.config.Name + "/resume" }
+
 // Cancel cancels a run.
 func (a *App) Cancel(ctx context.Context, run string) error {
 	return a.send(ctx, http.MethodDelete, "/v1/runs/"+run, nil, nil)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Plan is what each run of a batch does: its steps one after the other, then its sleeps all at once.
+// Plan is what each run of a batch does: its steps one after the other, then its sleeps all at once or its wait.
 type Plan struct {
 	Steps int
 	// Checkpoint reports steps while the call goes on, as the JavaScript SDK does by default. Otherwise each step is the
@@ -17,6 +17,8 @@ type Plan struct {
 	Checkpoint bool
 	Sleeps     int
 	SleepFor   time.Duration
+	// WaitFor, if it is not 0, is how long the run waits for the event that resumes it. Such a run has no sleeps.
+	WaitFor time.Duration
 }
 
 // Run is what the app saw of a run. A time is zero until it happened.
@@ -26,8 +28,10 @@ type Run struct {
 	DueAt      time.Time
 	FirstCall  time.Time
 	LastAnswer time.Time
-	// Asleep is when the sleeps were asked for.
+	// Asleep is when the sleeps, or the wait, were asked for.
 	Asleep time.Time
+	// Resumed is when the first call after that came.
+	Resumed time.Time
 	// Ended is when the app gave the run's result.
 	Ended time.Time
 	// Gaps are the times from the end of a step to the moment at which the next one could begin.
@@ -54,7 +58,7 @@ type Phase int
 
 // The phases that may be waited for.
 const (
-	// Asleep is when all sleeps of the run were asked for.
+	// Asleep is when all sleeps of the run, or its wait, were asked for.
 	Asleep Phase = iota
 	// Ended is when the run's result was given.
 	Ended
@@ -88,10 +92,13 @@ func (b *Batch) Close() {
 type eventData struct {
 	Batch      string `json:"batch"`
 	Checkpoint bool   `json:"checkpoint"`
-	Run        int    `json:"run"`
-	SleepMS    int64  `json:"sleep_ms"`
-	Sleeps     int    `json:"sleeps"`
-	Steps      int    `json:"steps"`
+	// ID is what the event that resumes the run has too.
+	ID      string `json:"id"`
+	Run     int    `json:"run"`
+	SleepMS int64  `json:"sleep_ms"`
+	Sleeps  int    `json:"sleeps"`
+	Steps   int    `json:"steps"`
+	WaitMS  int64  `json:"wait_ms"`
 }
 
 // Event is the event that starts run n, which was to be published at due.
@@ -100,10 +107,18 @@ func (b *Batch) Event(n int, due time.Time) Event {
 	b.runs[n].DueAt = due
 	b.mu.Unlock()
 	return Event{Name: b.app.eventRun(), TS: time.Now().UnixMilli(), Data: eventData{
-		Batch: b.name, Run: n, Steps: b.plan.Steps, Checkpoint: b.plan.Checkpoint,
-		Sleeps: b.plan.Sleeps, SleepMS: b.plan.SleepFor.Milliseconds(),
+		Batch: b.name, ID: b.id(n), Run: n, Steps: b.plan.Steps, Checkpoint: b.plan.Checkpoint,
+		Sleeps: b.plan.Sleeps, SleepMS: b.plan.SleepFor.Milliseconds(), WaitMS: b.plan.WaitFor.Milliseconds(),
 	}}
 }
+
+// Resuming is the event for which run n waits.
+func (b *Batch) Resuming(n int) Event {
+	return Event{Name: b.app.eventResume(), TS: time.Now().UnixMilli(), Data: map[string]string{"id": b.id(n)}}
+}
+
+// id tells run n from all others.
+func (b *Batch) id(n int) string { return b.name + "-" + strconv.Itoa(n) }
 
 // Runs are the runs as far as they have come.
 func (b *Batch) Runs() []Run {
@@ -112,6 +127,13 @@ func (b *Batch) Runs() []Run {
 	runs := make([]Run, len(b.runs))
 	copy(runs, b.runs)
 	return runs
+}
+
+// Run is run n as far as it has come. Its gaps are not to be changed.
+func (b *Batch) Run(n int) Run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.runs[n]
 }
 
 // Count is how many runs have come so far.

@@ -126,6 +126,8 @@ func (a *App) answer(ctx context.Context, c call, b *Batch) []op {
 		b.gap(c, time.Since(begun))
 	}
 	switch {
+	case plan.WaitMS > 0 && done <= plan.Steps:
+		return []op{a.wait(plan)}
 	case plan.Sleeps > 0 && done <= plan.Steps:
 		return sleeps(plan)
 	case done < plan.Steps+plan.Sleeps && plan.Sleeps > 0:
@@ -155,6 +157,16 @@ func sleeps(plan eventData) []op {
 		ops[i] = op{Op: "Sleep", ID: stepID(name), Name: duration, DisplayName: name, Userland: &userland{ID: name}}
 	}
 	return ops
+}
+
+// wait is a wait for the event that has the run's id.
+func (a *App) wait(plan eventData) op {
+	const name = "wait"
+	opts := fmt.Sprintf(`{"timeout":"%dms","if":"async.data.id == event.data.id"}`, plan.WaitMS)
+	return op{
+		Op: "WaitForEvent", ID: stepID(name), Name: a.eventResume(), DisplayName: name, Opts: json.RawMessage(opts),
+		Userland: &userland{ID: name},
+	}
 }
 
 func stepID(name string) string {
@@ -188,6 +200,8 @@ func (b *Batch) arrive(c call) {
 		run.FirstCall = c.arrived
 	} else if run.Asleep.IsZero() {
 		run.Gaps = append(run.Gaps, c.arrived.Sub(run.LastAnswer))
+	} else if run.Resumed.IsZero() {
+		run.Resumed = c.arrived
 	}
 	if c.Context.Attempt > 0 || !run.Ended.IsZero() {
 		run.Repeated++
@@ -212,7 +226,7 @@ func (b *Batch) leave(c call, ops []op) {
 		return
 	}
 	switch {
-	case ops[0].Op == "Sleep" && run.Asleep.IsZero():
+	case (ops[0].Op == "Sleep" || ops[0].Op == "WaitForEvent") && run.Asleep.IsZero():
 		run.Asleep = run.LastAnswer
 		b.advance(Asleep)
 	case ops[0].Op == "RunComplete" && run.Ended.IsZero():

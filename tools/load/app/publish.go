@@ -29,7 +29,7 @@ const (
 	firstPause = 100 * time.Millisecond
 )
 
-// Publish publishes events in one request, and again if the server is busy.
+// Publish publishes events in one request, and again if the server is busy or does not answer in time.
 func (a *App) Publish(ctx context.Context, events []Event) error {
 	// With a seed the server gives the events of a second try the ids of the first.
 	var seed [10]byte
@@ -39,7 +39,7 @@ func (a *App) Publish(ctx context.Context, events []Event) error {
 	return a.retry(ctx, func() (bool, error) {
 		err := a.send(ctx, http.MethodPost, "/e/"+a.config.EventKey, events, header)
 		var refused *refusal
-		return errors.As(err, &refused) && refused.isBusy(), err
+		return errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &refused) && refused.isBusy()), err
 	})
 }
 

@@ -70,3 +70,23 @@ func TestSumIsOfAllProcesses(t *testing.T) {
 	d.sum("CPU ms")
 	require.Equal(t, Number{Name: "CPU ms per run", Value: 3}, d.numbers[2])
 }
+
+func TestStatementsAreCountedByName(t *testing.T) {
+	t.Parallel()
+	d := difference{work: Work{Unit: "event", Count: 2}}
+	d.statements(
+		map[string]statement{"WaitsFor": {calls: 1, millis: 1, blocks: 10}, "Idle": {calls: 5, millis: 5, blocks: 5}},
+		map[string]statement{
+			"WaitsFor": {calls: 3, millis: 2, blocks: 18}, "Idle": {calls: 5, millis: 5, blocks: 5},
+			"other": {calls: 2, millis: 4, blocks: 2},
+		})
+	require.Equal(t, []Number{
+		{Name: "Postgres statements per event", Value: 2},
+		{Name: "Postgres statements, ms per event", Value: 2.5},
+		{Name: "Postgres statements, blocks per event", Value: 5},
+		{Name: "Postgres other, ms per event", Value: 2},
+		{Name: "Postgres other, blocks per event", Value: 1},
+		{Name: "Postgres WaitsFor, ms per event", Value: 0.5},
+		{Name: "Postgres WaitsFor, blocks per event", Value: 4},
+	}, d.numbers)
+}

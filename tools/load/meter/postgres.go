@@ -16,6 +16,7 @@ type postgres struct {
 	own int64
 	// mayCheckpoint is false once Postgres has refused.
 	mayCheckpoint bool
+	hasStatements bool
 }
 
 // postgresReading is what the counters showed.
@@ -29,6 +30,7 @@ type postgresReading struct {
 	size int64
 	// checkpointedSize is 0 where Postgres refuses a checkpoint.
 	checkpointedSize int64
+	statements       map[string]statement
 }
 
 func openPostgres(ctx context.Context, url string) (*postgres, error) {
@@ -44,7 +46,12 @@ func openPostgres(ctx context.Context, url string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &postgres{conn: conn, mayCheckpoint: true}, nil
+	p := &postgres{conn: conn, mayCheckpoint: true}
+	if p.hasStatements, err = hasStatements(ctx, conn); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *postgres) close() { _ = p.conn.Close(context.Background()) } // we only read
@@ -63,7 +70,8 @@ func (p *postgres) read(ctx context.Context) (postgresReading, error) {
 	}
 	r.transactions -= p.own
 	p.own++
-	return r, nil
+	r.statements, err = p.statements(ctx)
+	return r, err
 }
 
 // checkpoint has Postgres write its files, if it may.
@@ -98,4 +106,5 @@ func (d *difference) postgres(before, after postgresReading) {
 	if after.checkpointedSize > 0 {
 		d.each("Postgres disk bytes after checkpoint", float64(after.checkpointedSize-before.size))
 	}
+	d.statements(before.statements, after.statements)
 }

@@ -31,6 +31,9 @@ type Result struct {
 	Seconds   float64        `json:"seconds"`
 	Numbers   []meter.Number `json:"numbers"`
 	Latencies []Latency      `json:"latencies,omitempty"`
+	// Table is what results have in common that are shown side by side, and Column says which is which. Most have none.
+	Table  string `json:"-"`
+	Column string `json:"-"`
 }
 
 // Case is one measurement. It may be run again, on any server.
@@ -46,7 +49,7 @@ type Scenario struct {
 	Cases func(Settings) []Case
 }
 
-// All are the scenarios, in the order in which they run: waiting leaves most behind.
+// All are the scenarios, in the order in which they run: the last ones leave most behind.
 func All() []Scenario {
 	return []Scenario{
 		{Name: "ingest", About: "events that start nothing, one and many a request", Cases: ingest},
@@ -55,6 +58,7 @@ func All() []Scenario {
 		{Name: "idle", About: "one run at a time; then nothing at all", Cases: idle},
 		{Name: "sleeps", About: "1,000 parallel sleeps, in one run and in several", Cases: sleeps},
 		{Name: "waiting", About: "many runs that sleep for long while nothing happens", Cases: waiting},
+		{Name: "waits", About: "more and more runs that wait for events, some of which come", Cases: waits},
 	}
 }
 
@@ -86,6 +90,10 @@ type Settings struct {
 	SleepsFor     time.Duration
 	WaitingRuns   int
 	WaitingFor    time.Duration
+	WaitsRuns     []int
+	WaitsEvents   int
+	WaitsRate     int
+	WaitsFor      time.Duration
 }
 
 // Defaults are sizes that a server on a small machine does within minutes.
@@ -98,6 +106,7 @@ func Defaults() Settings {
 		IdleRuns: 100, IdleSteps: 5, IdlePause: 20 * time.Millisecond,
 		SleepsCount: 1000, SleepsRuns: 10, SleepsFor: 2 * time.Second,
 		WaitingRuns: 5000, WaitingFor: time.Hour,
+		WaitsRuns: []int{1000, 10000}, WaitsEvents: 400, WaitsRate: 20, WaitsFor: 24 * time.Hour,
 	}
 }
 
@@ -107,6 +116,7 @@ func (s Settings) Validate() error {
 		"publishers": s.Publishers, "batch": s.Batch, "ingest-events": s.IngestEvents, "flood-runs": s.FloodRuns,
 		"steady-rate": s.SteadyRate, "steady-steps": s.SteadySteps, "idle-runs": s.IdleRuns, "idle-steps": s.IdleSteps,
 		"sleeps-count": s.SleepsCount, "sleeps-runs": s.SleepsRuns, "waiting-runs": s.WaitingRuns,
+		"waits-events": s.WaitsEvents, "waits-rate": s.WaitsRate,
 	} {
 		if value < 1 || value > countMax {
 			return fmt.Errorf("--%s is %d: use 1 to %d", name, value, countMax)
@@ -117,6 +127,11 @@ func (s Settings) Validate() error {
 			return fmt.Errorf("--ingest-batches has %d: use 1 to %d", batch, countMax)
 		}
 	}
+	for _, runs := range s.WaitsRuns {
+		if runs < 1 || runs > countMax {
+			return fmt.Errorf("--waits-runs has %d: use 1 to %d", runs, countMax)
+		}
+	}
 	for _, steps := range s.FloodSteps {
 		if steps < 0 || steps > stepsMax {
 			return fmt.Errorf("--flood-steps has %d: use 0 to %d", steps, stepsMax)
@@ -124,7 +139,7 @@ func (s Settings) Validate() error {
 	}
 	for name, value := range map[string]time.Duration{
 		"timeout": s.Timeout, "watch": s.Watch, "steady-for": s.SteadyFor, "sleeps-for": s.SleepsFor,
-		"waiting-for": s.WaitingFor,
+		"waiting-for": s.WaitingFor, "waits-for": s.WaitsFor,
 	} {
 		if value <= 0 {
 			return fmt.Errorf("--%s is %s: use more than 0", name, value)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/stepwell/stepwell/tools/load/app"
 	"github.com/stepwell/stepwell/tools/load/meter"
@@ -33,7 +31,7 @@ func (s Settings) steady(ctx context.Context, rig Rig, plan app.Plan) (Result, e
 	if err != nil {
 		return Result{}, err
 	}
-	took, err := s.publishEvenly(ctx, rig, batch, runs)
+	took, err := publishEvenly(ctx, rig.App, s.SteadyRate, runs, batch.Event)
 	if err != nil {
 		return Result{}, err
 	}
@@ -47,32 +45,4 @@ func (s Settings) steady(ctx context.Context, rig Rig, plan app.Plan) (Result, e
 		Numbers:   slices.Concat([]meter.Number{all.unneeded()}, spent),
 		Latencies: slices.Concat(latency("publish", took), all.latencies),
 	}, err
-}
-
-// publishEvenly publishes each event when it is due, even if earlier ones still wait for their answer. Each is late by
-// what it waited, since that is what a user would see.
-func (s Settings) publishEvenly(
-	ctx context.Context, rig Rig, batch *app.Batch, runs int,
-) (took []time.Duration, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	took = make([]time.Duration, runs)
-	begun := time.Now()
-	interval := time.Second / time.Duration(s.SteadyRate)
-	var publishing sync.WaitGroup
-	for n := range runs {
-		due := begun.Add(time.Duration(n) * interval)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Until(due)):
-			publishing.Go(func() {
-				if err := rig.App.Publish(ctx, []app.Event{batch.Event(n, due)}); err != nil {
-					cancel(err)
-				}
-				took[n] = time.Since(due)
-			})
-		}
-	}
-	publishing.Wait()
-	return took, context.Cause(ctx)
 }
