@@ -227,7 +227,7 @@ func TestWhatIsNoRouteIsNotFound(t *testing.T) {
 		{"GET", "/e/key"},
 		{"POST", "/e/"},
 		{"POST", "/e/a/b"},
-		{"DELETE", "/v1/runs/" + runText},
+		{"PUT", "/v1/runs/" + runText},
 		{"POST", "/v1/checkpoint/" + runText},
 		{"GET", "/fn/register"},
 		{"POST", "/health"},

@@ -34,6 +34,8 @@ type State interface {
 // Runner is what the service needs of the runner.
 type Runner interface {
 	Publish(ctx context.Context, events []stepwell.Event) error
+	SendSignal(ctx context.Context, environment stepwell.EnvironmentID, signal string, data []byte) (stepwell.RunID, error)
+	CancelRun(ctx context.Context, environment stepwell.EnvironmentID, run stepwell.RunID) error
 }
 
 // Executor is what the service needs of the executor.
@@ -105,6 +107,9 @@ func (s *Service) routes() []route {
 		{pattern: "POST /v1/http/runs/{run}/async", serve: s.authorized(s.checkpoint)},
 		{pattern: "GET /v1/events/{event}/runs", serve: s.authorized(s.getEventRuns)},
 		{pattern: "GET /v1/runs/{run}", serve: s.authorized(s.getRun)},
+		{pattern: "DELETE /v1/runs/{run}", serve: s.authorized(s.cancelRun(http.StatusOK))},
+		{pattern: "DELETE /v0/runs/{run}", serve: s.authorized(s.cancelRun(http.StatusNoContent))},
+		{pattern: "POST /v1/signals", serve: s.authorized(s.postSignal)},
 
 		{pattern: "GET /api/v1/functions", serve: s.authorized(s.listFunctions)},
 		{pattern: "POST /api/v1/functions", serve: s.authorized(s.addFunctions)},

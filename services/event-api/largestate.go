@@ -30,7 +30,7 @@ func (s *Service) runBatch(w http.ResponseWriter, r *http.Request, environment s
 		s.fail(w, r, err)
 		return
 	}
-	respondBytes(w, sdk.AppendEvents(nil, state.Events))
+	respondBytes(w, stepwell.AppendEventsJSON(nil, state.Events))
 }
 
 // liveRun is the run of the path as a call would see it.

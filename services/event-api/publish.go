@@ -163,7 +163,7 @@ func (d draft) event(now time.Time) (stepwell.Event, error) {
 			return stepwell.Event{}, err
 		}
 	}
-	event.Data, err = withoutInternal(event.Data)
+	event.Data, err = stepwell.WithoutInternal(event.Data)
 	return event, err
 }
 
@@ -193,25 +193,4 @@ func object(member string, raw json.RawMessage) (json.RawMessage, error) {
 		return nil, stepwell.Invalidf("event %s must be a JSON object in UTF-8", member)
 	}
 	return raw, nil
-}
-
-// withoutInternal drops the member `_inngest`, which is the server's own.
-func withoutInternal(data json.RawMessage) (json.RawMessage, error) {
-	// The name may be written with escapes, so a backslash is suspicious too.
-	if !bytes.Contains(data, []byte("_inngest")) && !bytes.Contains(data, []byte(`\u`)) {
-		return data, nil
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return nil, stepwell.Invalidf("event data cannot be read: %v", err)
-	}
-	if _, has := members["_inngest"]; !has {
-		return data, nil
-	}
-	delete(members, "_inngest")
-	rest, err := json.Marshal(members)
-	if err != nil {
-		return nil, fmt.Errorf("encode event data: %w", err)
-	}
-	return rest, nil
 }

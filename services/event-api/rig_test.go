@@ -3,6 +3,7 @@ package eventapi_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,28 @@ type fakeRunner struct {
 	fail  error
 	// requests are the events of each request that reached it.
 	requests [][]stepwell.Event
+	// signals and cancelled are what it was told; waiting is the run that waits for signals, if any.
+	signals   []string
+	cancelled []stepwell.RunID
+	waiting   stepwell.RunID
+}
+
+func (r *fakeRunner) SendSignal(
+	_ context.Context, _ stepwell.EnvironmentID, signal string, data []byte,
+) (stepwell.RunID, error) {
+	if r.waiting == (stepwell.RunID{}) {
+		return stepwell.RunID{}, fmt.Errorf("wait: %w", stepwell.ErrNotFound)
+	}
+	r.signals = append(r.signals, signal+" "+string(data))
+	return r.waiting, r.fail
+}
+
+func (r *fakeRunner) CancelRun(ctx context.Context, environment stepwell.EnvironmentID, run stepwell.RunID) error {
+	if _, err := r.store.Run(ctx, environment, run); err != nil {
+		return err
+	}
+	r.cancelled = append(r.cancelled, run)
+	return r.fail
 }
 
 func (r *fakeRunner) Publish(ctx context.Context, events []stepwell.Event) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -103,4 +104,50 @@ func (s *Service) getEventRuns(w http.ResponseWriter, r *http.Request, environme
 		list[i].Cron = event.Cron()
 	}
 	respondData(w, list)
+}
+
+// cancelRun serves DELETE /v1/runs/{run} and /v0/runs/{run}, which differ in the status that says that it was done.
+func (s *Service) cancelRun(done int) authorizedHandler {
+	return func(w http.ResponseWriter, r *http.Request, environment stepwell.EnvironmentID) {
+		id, err := stepwell.ParseRunID(r.PathValue("run"))
+		if err == nil {
+			err = s.deps.Runner.CancelRun(r.Context(), environment, id)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		w.WriteHeader(done)
+	}
+}
+
+// postSignal serves POST /v1/signals.
+func (s *Service) postSignal(w http.ResponseWriter, r *http.Request, environment stepwell.EnvironmentID) {
+	body, err := readBody(w, r, stepwell.EventBytesMax)
+	var signal struct {
+		Name string          `json:"signal"`
+		Data json.RawMessage `json:"data"`
+	}
+	if err == nil {
+		if problem := json.Unmarshal(body, &signal); problem != nil {
+			err = stepwell.Invalidf(`the body cannot be read: %v; send {"signal": "name", "data": …}`, problem)
+		} else if signal.Name == "" {
+			err = stepwell.Invalidf(`the body names no signal; send {"signal": "name", "data": …}`)
+		}
+	}
+	var run stepwell.RunID
+	if err == nil {
+		if len(signal.Data) == 0 {
+			signal.Data = json.RawMessage("null")
+		}
+		run, err = s.deps.Runner.SendSignal(r.Context(), environment, signal.Name, signal.Data)
+	}
+	if errors.Is(err, stepwell.ErrNotFound) {
+		err = fmt.Errorf("No signal found: no run waits for signal %q (%w)", signal.Name, stepwell.ErrNotFound) //nolint:staticcheck // as SDKs know it
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	respondData(w, map[string]stepwell.RunID{"run_id": run})
 }

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,15 +13,48 @@ import (
 
 // decide does what the item asks for and returns what that changes. An outageError means that its app cannot be called
 // now.
-func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transition, error) {
-	s, id := v.service, lease.Item.ID
-	if kind := lease.Item.Kind; kind == stepwell.ItemSleep || kind == stepwell.ItemTimeout {
-		err := s.claim(ctx, lease)
-		return engine.Wake(lease.Item, lease.Generation, time.Now()), err
+func (v *visit) decide(ctx context.Context, lease queue.Lease) (decision, error) {
+	if lease.Item.Kind.Wakes() {
+		err := v.service.claim(ctx, lease)
+		return decision{transition: engine.Wake(lease.Item, lease.Generation, time.Now())}, err
 	}
+	call, err := v.call(ctx, lease)
+	if err != nil {
+		return decision{}, err
+	}
+	call.Heard = v.service.heard.in(call.State.Run.Environment)
+	return decision{engine.Settle(*call), call}, nil
+}
+
+// decision is what a call, or the end of a sleep, changes.
+type decision struct {
+	transition stepwell.Transition
+	// call is what was decided about; nil for the end of a sleep or a wait.
+	call *engine.Call
+}
+
+// again decides once more, knowing why the store refused. ok is false if that would not help.
+func (d decision) again(heard *heard, refusal error) (_ decision, ok bool) {
+	switch {
+	case d.call == nil:
+		return d, false
+	case errors.Is(refusal, stepwell.ErrStale):
+		heard.learn(d.call.State.Run.Environment)
+		d.call.Heard = engine.AllHeard()
+	case errors.Is(refusal, stepwell.ErrTaken):
+		d.call.SignalTaken = true
+	default:
+		return d, false
+	}
+	return decision{engine.Settle(*d.call), d.call}, true
+}
+
+// call calls the app for the item and returns what there is to decide about.
+func (v *visit) call(ctx context.Context, lease queue.Lease) (*engine.Call, error) {
+	s, id := v.service, lease.Item.ID
 	state, item, err := v.load(ctx, id)
 	if err != nil {
-		return stepwell.Transition{}, err
+		return nil, err
 	}
 	origin := originOf(state.Function.URL)
 	outage, admitted := s.circuits.admit(origin, time.Now())
@@ -29,17 +63,17 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transit
 	}
 	if lease.Generation > 1 {
 		if err := s.claim(ctx, lease); err != nil {
-			return stepwell.Transition{}, err
+			return nil, err
 		}
 		// What an earlier holder's app reported is complete only now.
 		if state, item, err = v.reload(ctx, id); err != nil {
-			return stepwell.Transition{}, err
+			return nil, err
 		}
 	}
 	call := s.newCall(state, item, lease.Generation)
 	call.Outcome = s.apps.call(ctx, state, item, lease.Generation)
 	if ctx.Err() != nil {
-		return stepwell.Transition{}, fmt.Errorf("call given up: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("call given up: %w", context.Cause(ctx))
 	}
 	call.EndedAt = time.Now()
 	switch {
@@ -50,22 +84,22 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (stepwell.Transit
 	}
 	call.Outcome.Ops = s.fetches.resolve(ctx, call.Outcome.Ops)
 	if ctx.Err() != nil {
-		return stepwell.Transition{}, fmt.Errorf("requests of steps given up: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("requests of steps given up: %w", context.Cause(ctx))
 	}
 	call.EndedAt = time.Now()
 	if item.Attempt > 0 {
 		// A checkpoint during the call may have forgiven the attempts so far.
 		if call.State, call.Item, err = v.reload(ctx, id); err != nil {
-			return stepwell.Transition{}, err
+			return nil, err
 		}
 	}
 	call.Item = outage.missedBy(call.Item)
 	prepareWaits(call.State, call.Outcome.Ops)
-	return engine.Settle(call), nil
+	return call, nil
 }
 
-func (s *Service) newCall(state stepwell.RunState, item stepwell.Item, generation int) engine.Call {
-	return engine.Call{
+func (s *Service) newCall(state stepwell.RunState, item stepwell.Item, generation int) *engine.Call {
+	return &engine.Call{
 		State: state, Item: item, Generation: generation, StartedAt: time.Now(),
 		Backoff: engine.Backoff{First: s.config.RetryInterval}, Jitter: s.deps.Random(),
 		SystemRetryFor: s.config.SystemRetryFor,
@@ -106,13 +140,13 @@ func (o outage) missedBy(item stepwell.Item) stepwell.Item {
 // waits, as long as one may whose own calls failed; then it fails like them, without a call.
 func (s *Service) miss(
 	state stepwell.RunState, item stepwell.Item, generation int, missed outage,
-) (stepwell.Transition, error) {
+) (*engine.Call, error) {
 	call := s.newCall(state, item, generation)
 	if call.StartedAt.Sub(item.UnreachedSince) < call.SystemRetryFor {
-		return stepwell.Transition{}, &outageError{missed}
+		return nil, &outageError{missed}
 	}
 	call.EndedAt = call.StartedAt
 	failure := unreachable("The app was not called since others failed. %s", missed.reason)
 	call.Outcome.Unreached = &failure
-	return engine.Settle(call), nil
+	return call, nil
 }

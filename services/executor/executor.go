@@ -18,6 +18,7 @@ import (
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -82,10 +83,17 @@ type Queue interface {
 	queue.Producer
 }
 
+// Runner is what the service needs of the runner service.
+type Runner interface {
+	// Nudge says that the store holds something for a runner to look at. It saves the time until it looks by itself.
+	Nudge(ctx context.Context) error
+}
+
 // Deps are what the service works with.
 type Deps struct {
-	State store.Committer
-	Queue Queue
+	State  store.Committer
+	Queue  Queue
+	Runner Runner
 	// Transport carries calls to apps; NewTransport makes the usual one.
 	Transport http.RoundTripper
 	// Gateway carries the requests that steps have the server make. NewTransport makes one that keeps to the same rules
@@ -112,6 +120,9 @@ type Service struct {
 	circuits *circuits
 	// slots holds a token for each worker that is free.
 	slots chan struct{}
+	heard heard
+	// nudges holds a token if a runner is to be told.
+	nudges chan struct{}
 }
 
 // New checks configuration and dependencies and starts nothing.
@@ -119,9 +130,9 @@ func New(config Config, deps Deps) (*Service, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("executor: %w", err)
 	}
-	if deps.State == nil || deps.Queue == nil || deps.Transport == nil || deps.Gateway == nil || deps.Random == nil ||
-		deps.Log == nil || deps.ServerKind == "" {
-		return nil, errors.New("executor: state, queue, transport, gateway, random, server kind and log are needed")
+	if deps.State == nil || deps.Queue == nil || deps.Runner == nil || deps.Transport == nil || deps.Gateway == nil ||
+		deps.Random == nil || deps.Log == nil || deps.ServerKind == "" {
+		return nil, errors.New("executor: state, queue, runner, transport, gateway, random, server kind and log are needed")
 	}
 	s := &Service{
 		config: config, deps: deps,
@@ -133,6 +144,7 @@ func New(config Config, deps Deps) (*Service, error) {
 			failuresMax: config.CircuitFailuresMax, random: deps.Random, log: deps.Log, origins: map[string]*circuit{},
 		},
 		slots: make(chan struct{}, config.Workers),
+		heard: heard{until: map[stepwell.EnvironmentID]time.Time{}}, nudges: make(chan struct{}, 1),
 	}
 	for range config.Workers {
 		s.slots <- struct{}{}
@@ -150,7 +162,9 @@ const pauseOnTrouble = time.Second
 func (s *Service) Run(ctx context.Context) error {
 	working, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	var workers sync.WaitGroup
+	var workers, nudging sync.WaitGroup
+	defer nudging.Wait()
+	nudging.Go(func() { s.tellRunner(working) }) // abandon ends it
 	for {
 		free := s.takeSlots(ctx)
 		if free == 0 {
@@ -176,6 +190,7 @@ func (s *Service) Run(ctx context.Context) error {
 	abandoned := time.AfterFunc(s.config.DrainFor, abandon)
 	defer abandoned.Stop()
 	workers.Wait()
+	abandon()
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,15 @@ type rig struct {
 	service  *executor.Service
 	stop     context.CancelFunc
 	stopped  chan error
+	runner   fakeRunner
+}
+
+// fakeRunner counts how often it was told that there is something to look at.
+type fakeRunner struct{ nudges atomic.Int32 }
+
+func (r *fakeRunner) Nudge(context.Context) error {
+	r.nudges.Add(1)
+	return nil
 }
 
 // state lets a test stand between the executor and the store.
@@ -81,7 +91,7 @@ func newRig(t *testing.T, network app, between func(store.Committer) store.Commi
 	}
 	var err error
 	r.service, err = executor.New(executor.DefaultConfig(), executor.Deps{
-		State: committer, Queue: r.Queue, Transport: network, Gateway: network, Random: func() float64 { return 0 },
+		State: committer, Queue: r.Queue, Runner: &r.runner, Transport: network, Gateway: network, Random: func() float64 { return 0 },
 		ServerKind: sdk.KindDev, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)

@@ -271,7 +271,8 @@ func fetchAll(t *testing.T, ops ...string) map[string]string {
 // serve replaces the rig's executor by one that works with these.
 func (r *rig) serve(deps executor.Deps) {
 	r.t.Helper()
-	deps.State, deps.Queue, deps.Random, deps.ServerKind = r.Store, r.Queue, func() float64 { return 0 }, sdk.KindDev
+	deps.State, deps.Queue, deps.Runner, deps.Random = r.Store, r.Queue, &r.runner, func() float64 { return 0 }
+	deps.ServerKind = sdk.KindDev
 	var err error
 	r.service, err = executor.New(executor.DefaultConfig(), deps)
 	require.NoError(r.t, err)

@@ -44,12 +44,17 @@ func signingService(t *testing.T, signer sdk.Signer) *Service {
 	transport := NewTransport()
 	t.Cleanup(transport.CloseIdleConnections)
 	service, err := New(DefaultConfig(), Deps{
-		State: memstore.New(memstore.DefaultConfig()), Queue: memqueue.New(), Transport: transport, Gateway: transport,
+		State: memstore.New(memstore.DefaultConfig()), Queue: memqueue.New(), Runner: nobody{}, Transport: transport, Gateway: transport,
 		Signer: signer, Random: func() float64 { return 0 }, ServerKind: sdk.KindCloud, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	return service
 }
+
+// nobody is no runner.
+type nobody struct{}
+
+func (nobody) Nudge(context.Context) error { return nil }
 
 // testCall makes one call to the app at a URL, of an event with this data.
 func (s *Service) testCall(ctx context.Context, url, data string) stepwell.Outcome {

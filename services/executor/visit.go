@@ -73,7 +73,7 @@ func (v *visit) advance(t stepwell.Transition, committed store.Committed) {
 	if state == nil || committed.PriorStepCount != len(state.Steps) {
 		return
 	}
-	applied, err := store.Apply(&state.Run, state.Recorded, t)
+	applied, err := store.Apply(&state.Run, store.Known{Recorded: state.Recorded}, t)
 	if err != nil {
 		return // an item of others is where it was not expected
 	}

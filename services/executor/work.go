@@ -20,12 +20,12 @@ func (v *visit) settle(ctx context.Context, lease queue.Lease, stay bool) *queue
 	defer letGo()
 	log := s.deps.Log.With(slog.String("item_id", string(lease.Item.ID)), slog.Int("generation", lease.Generation))
 
-	transition, err := v.decide(holding, lease)
+	decided, err := v.decide(holding, lease)
 	if err == nil {
 		var committed store.Committed
-		committed, err = s.commit(holding, transition)
+		committed, err = s.commitDecision(holding, &decided)
 		if err == nil {
-			v.advance(transition, committed)
+			v.advance(decided.transition, committed)
 			return s.acknowledge(ctx, lease, committed, stay)
 		}
 	}
@@ -48,6 +48,24 @@ func (v *visit) settle(ctx context.Context, lease queue.Lease, stay bool) *queue
 		log.ErrorContext(ctx, "item cannot be worked on", slog.String("error", err.Error()))
 	}
 	return nil
+}
+
+// decisionsMax bounds how often is decided about one call: once more because somebody listens, and because a signal is
+// taken.
+const decisionsMax = 3
+
+// commitDecision commits, deciding again if the store knows better.
+func (s *Service) commitDecision(ctx context.Context, d *decision) (committed store.Committed, err error) {
+	for range decisionsMax {
+		if committed, err = s.commit(ctx, d.transition); err == nil {
+			break
+		}
+		var ok bool
+		if *d, ok = d.again(&s.heard, err); !ok {
+			break
+		}
+	}
+	return committed, err
 }
 
 // commit commits, trying again as long as the lease holds: the app's answer exists only here.
@@ -76,18 +94,65 @@ const (
 func (s *Service) acknowledge(
 	ctx context.Context, lease queue.Lease, committed store.Committed, stay bool,
 ) *queue.Lease {
+	if committed.ForRunner {
+		s.nudge()
+	}
 	now := time.Now()
-	acked, err := s.deps.Queue.Ack(context.WithoutCancel(ctx), queue.AckRequest{
-		Now: now, Lease: lease, Next: stepwell.Unparked(committed.Opened), Hold: stay, HoldUntil: now.Add(s.config.LeaseFor),
+	ctx = context.WithoutCancel(ctx)
+	own, others := ofRun(lease.Item.Run, stepwell.Unparked(committed.Opened))
+	acked, err := s.deps.Queue.Ack(ctx, queue.AckRequest{
+		Now: now, Lease: lease, Next: own, Hold: stay, HoldUntil: now.Add(s.config.LeaseFor),
 	})
+	if err == nil && len(others) > 0 {
+		err = s.deps.Queue.Enqueue(ctx, now, others)
+	}
 	if err == nil && len(committed.Dropped) > 0 {
-		err = s.deps.Queue.Remove(context.WithoutCancel(ctx), committed.Dropped)
+		err = s.deps.Queue.Remove(ctx, committed.Dropped)
 	}
 	if err != nil {
 		s.deps.Log.WarnContext(ctx, "queue was not told of a settled item",
 			slog.String("item_id", string(lease.Item.ID)), slog.String("error", err.Error()))
 	}
 	return acked.Held
+}
+
+// ofRun splits items into those of a run and those of others, which go on because it ended.
+func ofRun(run stepwell.RunID, items []stepwell.Item) (own, others []stepwell.Item) {
+	for _, item := range items {
+		if item.Run == run {
+			own = append(own, item)
+		} else {
+			others = append(others, item)
+		}
+	}
+	return own, others
+}
+
+// nudge tells a runner that the store holds something for it. Nudges that come while it is told are one.
+func (s *Service) nudge() {
+	select {
+	case s.nudges <- struct{}{}:
+	default:
+	}
+}
+
+// nudgeTimeout bounds telling a runner; it finds out by itself in a few seconds.
+const nudgeTimeout = 2 * time.Second
+
+// tellRunner tells a runner, again and again, until the context ends.
+func (s *Service) tellRunner(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.nudges:
+		}
+		bounded, cancel := context.WithTimeout(ctx, nudgeTimeout)
+		if err := s.deps.Runner.Nudge(bounded); err != nil && ctx.Err() == nil {
+			s.deps.Log.DebugContext(ctx, "runner not told, it looks by itself", slog.String("error", err.Error()))
+		}
+		cancel()
+	}
 }
 
 // handBackDelay keeps an item that cannot be worked on now from going round in circles.

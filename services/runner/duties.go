@@ -15,18 +15,20 @@ type duty struct {
 	name  string
 	every time.Duration
 	do    func(ctx context.Context) error
+	// nudged has it done at once; nil if nothing does.
+	nudged chan struct{}
 }
 
 // Run looks after events and items that are stored and that nobody brings, until the context ends.
 func (s *Service) Run(ctx context.Context) error {
 	var duties sync.WaitGroup
 	for _, d := range []duty{
-		{"route events", s.config.RouteEvery, s.route},
-		{"look back for waits", s.config.RouteEvery, s.lookBack},
-		{"feed the queue", s.config.FeedEvery, s.asKeeper(s.feed)},
-		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile)},
-		{"rebuild the queue", s.config.RebuildEvery, s.rebuild},
-		{"fire cron triggers", s.config.CronEvery, s.fireTimers},
+		{"route events", s.config.RouteEvery, s.route, s.toRoute},
+		{"look back for waits", s.config.RouteEvery, s.lookBack, s.toLookBack},
+		{"feed the queue", s.config.FeedEvery, s.asKeeper(s.feed), nil},
+		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile), nil},
+		{"rebuild the queue", s.config.RebuildEvery, s.rebuild, nil},
+		{"fire cron triggers", s.config.CronEvery, s.fireTimers, nil},
 	} {
 		duties.Go(func() { s.repeat(ctx, d) })
 	}
@@ -57,6 +59,7 @@ func (s *Service) repeat(ctx context.Context, d duty) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-d.nudged:
 		}
 	}
 }

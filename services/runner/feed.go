@@ -76,7 +76,7 @@ const generationsSkipped = 1 << 20
 // have the number of one that the queue lost in another loss. Then it claims the item, and what the other holder and its
 // app report is refused (I12). The end of a sleep or a wait calls no app, and is the same whoever records it.
 func firstGeneration(item stepwell.Item) int {
-	if item.Kind == stepwell.ItemSleep || item.Kind == stepwell.ItemTimeout {
+	if item.Kind.Wakes() {
 		return item.Generation
 	}
 	return item.Generation + 1 + rand.IntN(generationsSkipped) //nolint:gosec // it tells losses apart and keeps no secret

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -16,6 +17,8 @@ type index struct {
 	// byName are the triggers of each event name, and of each prefix with its wildcard.
 	byName map[string][]trigger
 	timers timers
+	// bySlug are the functions that may be invoked.
+	bySlug map[string]stepwell.Function
 }
 
 // trigger is one trigger of a function, compiled.
@@ -49,11 +52,14 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 	if stale != nil && catalog.Revision == stale.revision {
 		return stale, nil
 	}
-	fresh := &index{revision: catalog.Revision, byName: map[string][]trigger{}, timers: timers{}}
+	fresh := &index{
+		revision: catalog.Revision, byName: map[string][]trigger{}, timers: timers{}, bySlug: map[string]stepwell.Function{},
+	}
 	for _, function := range catalog.Functions {
 		if !function.ArchivedAt.IsZero() {
 			continue
 		}
+		fresh.bySlug[function.Slug] = function
 		for _, t := range function.Triggers {
 			if err := fresh.add(function, t); err != nil {
 				// It was compiled when the function was synced.
@@ -86,7 +92,7 @@ func (x *index) add(function stepwell.Function, t stepwell.Trigger) error {
 	return nil
 }
 
-// match returns the functions that the event starts, each once. A condition that cannot be evaluated does not match;
+// match returns the functions that the event starts, each once: the one that it invokes, and those that it triggers. A condition that cannot be evaluated does not match;
 // problems tell why.
 func (x *index) match(event stepwell.Event, now time.Time) (functions []stepwell.Function, problems []error) {
 	var vars *expr.Vars
@@ -94,6 +100,12 @@ func (x *index) match(event stepwell.Event, now time.Time) (functions []stepwell
 	if t, fired := x.timerOf(event); fired {
 		matched[t.function.ID] = true
 		functions = append(functions, t.function)
+	}
+	if slug, invokes := engine.Invokes(event); invokes {
+		if function, found := x.bySlug[slug]; found {
+			matched[function.ID] = true
+			functions = append(functions, function)
+		}
 	}
 	for _, name := range stepwell.EventNames(event.Name) {
 		for _, t := range x.byName[name] {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"
@@ -51,7 +53,7 @@ func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
 		request := store.Ingest{Environment: environment, Revision: triggers.revision, Now: now}
 		for _, event := range events {
 			request.Events = append(request.Events, store.IngestEvent{
-				Event: event, Starts: s.starts(ctx, triggers, event, now),
+				Event: event, Starts: s.starts(ctx, triggers, event, now), Transitions: unanswered(triggers, event, now),
 			})
 		}
 		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request})
@@ -67,6 +69,9 @@ func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
 			return err
 		default:
 			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
+			if results[0].ForRunner {
+				s.nudge()
+			}
 			s.matchAwaited(ctx, events, results[0].Awaited)
 			return nil
 		}
@@ -84,8 +89,38 @@ func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Ev
 	starts := make([]stepwell.RunStart, len(functions))
 	for i, function := range functions {
 		starts[i] = engine.Start(function, event, now)
+		s.prepare(ctx, event, starts[i].Waits)
 	}
 	return starts
+}
+
+// prepare finds out by what events find the waits of a run that the event starts.
+func (s *Service) prepare(ctx context.Context, event stepwell.Event, waits []stepwell.Wait) {
+	trigger := sync.OnceValue(event.Variables)
+	for i, w := range waits {
+		if w.Expression == "" {
+			continue
+		}
+		program, err := s.expressions.compile(w.Expression)
+		if err != nil { // it was compiled when the function was synced
+			s.deps.Log.ErrorContext(ctx, "condition cannot be compiled", slog.String("run_id", w.Run.String()),
+				slog.String("error", err.Error()))
+			continue
+		}
+		waits[i].Shape, waits[i].KeyHash = stepwell.NewShape(program.Equalities(expr.Vars{Event: trigger()}))
+	}
+}
+
+// unanswered is what changes in the run that invoked a function which does not exist.
+func unanswered(triggers *index, event stepwell.Event, now time.Time) []stepwell.Transition {
+	slug, invokes := engine.Invokes(event)
+	if _, found := triggers.bySlug[slug]; !invokes || found {
+		return nil
+	}
+	if t, waiting := engine.NotFound(event, now); waiting {
+		return []stepwell.Transition{t}
+	}
+	return nil
 }
 
 // matchAwaited looks at the waits for events that are stored. What it cannot do now is done when unrouted events are

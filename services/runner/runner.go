@@ -114,6 +114,8 @@ type Service struct {
 	reconciled string
 	// expressions are those of waits.
 	expressions expressions
+	// toRoute and toLookBack hold a token if somebody knows of something to be done.
+	toRoute, toLookBack chan struct{}
 
 	mu sync.Mutex
 	// indexes are the triggers of each environment, as of some revision; a stale one is noticed when it is used.
@@ -128,7 +130,10 @@ func New(config Config, deps Deps) (*Service, error) {
 	if deps.State == nil || deps.Queue == nil || deps.Log == nil {
 		return nil, errors.New("runner: state, queue and log are needed")
 	}
-	return &Service{config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{}}, nil
+	return &Service{
+		config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{},
+		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1),
+	}, nil
 }
 
 // Register offers the service on a gRPC server.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/expr"
-	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -125,22 +125,29 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 		return nil, fmt.Errorf("load waiting runs: %w", err)
 	}
 	now, seen := time.Now(), decoded{}
-	var transitions []stepwell.Transition
+	var matches []match
 	for i, c := range candidates {
 		if loaded[i].Err != nil {
 			continue // it is gone
 		}
-		if t, ok := s.match(ctx, loaded[i].State, c, seen, now); ok {
-			transitions = append(transitions, t)
+		if m, ok := s.match(ctx, loaded[i].State, c, seen, now); ok {
+			matches = append(matches, m)
 		}
 	}
-	return s.commit(ctx, now, transitions)
+	return s.commit(ctx, now, matches)
 }
 
-// match is what the first fitting event changes.
+// match is a wait that an event ends, and what that changes.
+type match struct {
+	item stepwell.ItemID
+	// decide says what changes. Only an end depends on who listens.
+	decide func(heard engine.Heard) stepwell.Transition
+}
+
+// match looks for the first fitting event.
 func (s *Service) match(
 	ctx context.Context, state stepwell.RunState, c candidate, seen decoded, now time.Time,
-) (stepwell.Transition, bool) {
+) (match, bool) {
 	trigger := sync.OnceValue(func() map[string]any { return state.Events[0].Variables() })
 	for _, event := range c.events {
 		fits, err := s.fits(c.wait.Expression, trigger, event, seen, now)
@@ -151,11 +158,28 @@ func (s *Service) match(
 		if !fits {
 			continue
 		}
-		if t, ok := engine.Resume(state, c.wait, event, sdk.AppendEvent(nil, event), now); ok {
-			return t, true
+		if decide := ends(state, c.wait, event, now); decide != nil {
+			return match{c.wait.Item.ID, decide}, true
 		}
 	}
-	return stepwell.Transition{}, false
+	return match{}, false
+}
+
+// ends is what changes when a fitting event ends a wait; nil if it may not.
+func ends(
+	state stepwell.RunState, wait stepwell.Wait, event stepwell.Event, now time.Time,
+) func(engine.Heard) stepwell.Transition {
+	if wait.Kind == stepwell.WaitCancel {
+		if !engine.Cancels(state, wait, event) {
+			return nil
+		}
+		return func(heard engine.Heard) stepwell.Transition { return engine.Cancel(state, now, heard) }
+	}
+	t, ok := engine.Resume(state, wait, event, event.AppendJSON(nil), now)
+	if !ok {
+		return nil
+	}
+	return func(engine.Heard) stepwell.Transition { return t }
 }
 
 // fits evaluates a wait's expression.
@@ -172,28 +196,44 @@ func (s *Service) fits(
 	return program.Match(expr.Vars{Event: trigger(), Async: seen.variables(event), Now: now})
 }
 
-// commit commits transitions that settle waits, and tells the queue.
+// commit commits what ends waits, tells the queue, and returns which waits ended.
 func (s *Service) commit(
-	ctx context.Context, now time.Time, transitions []stepwell.Transition,
+	ctx context.Context, now time.Time, matches []match,
 ) (map[stepwell.ItemID]bool, error) {
-	settled := map[stepwell.ItemID]bool{}
-	if len(transitions) == 0 {
-		return settled, nil
-	}
-	results, err := s.deps.State.Commit(ctx, transitions)
-	if err != nil {
-		return nil, fmt.Errorf("resume %d runs: %w", len(transitions), err)
-	}
-	var opened []stepwell.Item
-	var dropped []stepwell.ItemID
-	for i, committed := range results {
-		if committed.Err != nil {
-			continue // somebody else was first
+	ended := map[stepwell.ItemID]bool{}
+	var heard engine.Heard
+	for ; len(matches) > 0; heard = engine.AllHeard() {
+		transitions := make([]stepwell.Transition, len(matches))
+		for i, m := range matches {
+			transitions[i] = m.decide(heard)
 		}
-		settled[transitions[i].Settles] = true
-		opened = append(opened, committed.Opened...)
-		dropped = append(append(dropped, transitions[i].Settles), committed.Dropped...)
+		results, err := s.deps.State.Commit(ctx, transitions)
+		if err != nil {
+			return nil, fmt.Errorf("end %d waits: %w", len(transitions), err)
+		}
+		var opened []stepwell.Item
+		var dropped []stepwell.ItemID
+		var again []match
+		for i, committed := range results {
+			switch {
+			case errors.Is(committed.Err, stepwell.ErrStale) && heard == nil:
+				again = append(again, matches[i]) // somebody listens
+				continue
+			case committed.Err != nil:
+				continue // somebody else was first
+			}
+			ended[matches[i].item] = true
+			opened = append(opened, committed.Opened...)
+			dropped = append(dropped, committed.Dropped...)
+			if settled := transitions[i].Settles; settled != "" {
+				dropped = append(dropped, settled)
+			}
+			if committed.ForRunner {
+				s.nudge()
+			}
+		}
+		s.tellQueue(ctx, now, opened, dropped)
+		matches = again
 	}
-	s.tellQueue(ctx, now, opened, dropped)
-	return settled, nil
+	return ended, nil
 }

@@ -20,13 +20,16 @@ type app struct {
 	calls []call
 }
 
-// function is a durable function: its code, and how its registration says to retry it.
+// function is a durable function: its code, and what its registration says of it.
 type function struct {
 	event string
 	// cron is instead of event.
-	cron    string
-	retries int
-	code    func(s *steps) any
+	cron string
+	// expression is the trigger's.
+	expression string
+	retries    int
+	cancel     []map[string]string
+	code       func(s *steps) any
 }
 
 // call is one call that the app got.
@@ -49,7 +52,8 @@ type callBody struct {
 		Data json.RawMessage `json:"data"`
 	} `json:"event"`
 	Steps map[string]*struct {
-		Data json.RawMessage `json:"data"`
+		Data  json.RawMessage `json:"data"`
+		Error json.RawMessage `json:"error"`
 	} `json:"steps"`
 }
 
@@ -112,12 +116,15 @@ func run(code func(*steps) any, s *steps) (result answer) {
 func (a *app) registration() map[string]any {
 	var functions []map[string]any
 	for id, f := range a.functions {
-		trigger := map[string]any{"event": f.event}
+		triggers := []map[string]any{}
+		if f.event != "" {
+			triggers = append(triggers, map[string]any{"event": f.event, "expression": f.expression})
+		}
 		if f.cron != "" {
-			trigger = map[string]any{"cron": f.cron}
+			triggers = append(triggers, map[string]any{"cron": f.cron})
 		}
 		functions = append(functions, map[string]any{
-			"id": id, "name": id, "triggers": []map[string]any{trigger},
+			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel,
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},

@@ -140,8 +140,8 @@ func (s *System) compose(network rpc.Network, config Config, deps Deps) (service
 		return made, err
 	}
 	made.executor, err = executor.New(config.Executor, executor.Deps{
-		State: states, Queue: deps.Queue, Transport: deps.Transport, Gateway: deps.Gateway, Signer: deps.Signer,
-		Random: rand.Float64, ServerKind: deps.ServerKind, Log: deps.Log,
+		State: states, Queue: deps.Queue, Runner: runnerclient.New(runnerConn), Transport: deps.Transport,
+		Gateway: deps.Gateway, Signer: deps.Signer, Random: rand.Float64, ServerKind: deps.ServerKind, Log: deps.Log,
 	})
 	if err != nil {
 		return made, err

@@ -34,17 +34,21 @@ func (w *world) publish(name, data string) string {
 	return runs[0]
 }
 
-// output is what a run yielded; empty while it goes on.
-func (w *world) output(run string) string {
+// run is the run as it is now.
+func (w *world) run(id string) runState {
 	w.t.Helper()
 	synctest.Wait()
 	var answer struct {
-		Data struct {
-			Output json.RawMessage `json:"output"`
-		} `json:"data"`
+		Data runState `json:"data"`
 	}
-	w.get("/v1/runs/"+run, &answer)
-	return string(answer.Data.Output)
+	w.get("/v1/runs/"+id, &answer)
+	return answer.Data
+}
+
+// output is what a run yielded; empty while it goes on.
+func (w *world) output(run string) string {
+	w.t.Helper()
+	return string(w.run(run).Output)
 }
 
 // approval waits for the approval of its own order.

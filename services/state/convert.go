@@ -33,7 +33,8 @@ func ingested(i store.Ingested) *statev1.Ingested {
 			})}
 		}),
 		Opened: wire.Each(i.Opened, wire.Item), Dropped: wire.ItemIDs(i.Dropped),
-		Awaited: wire.Each(i.Awaited, func(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }),
+		ForRunner: i.ForRunner,
+		Awaited:   wire.Each(i.Awaited, func(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }),
 	}
 }
 
@@ -46,7 +47,7 @@ func eventID(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.Fro
 func committed(c store.Committed) *statev1.Committed {
 	return &statev1.Committed{
 		Failure: failure(c.Err), Opened: wire.Each(c.Opened, wire.Item), Dropped: wire.ItemIDs(c.Dropped),
-		PriorStepCount: int32(c.PriorStepCount),
+		PriorStepCount: int32(c.PriorStepCount), ForRunner: c.ForRunner,
 	}
 }
 

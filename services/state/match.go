@@ -20,6 +20,17 @@ func (s *Service) ListWaits(ctx context.Context, m *statev1.ListWaitsRequest) (*
 	return &statev1.ListWaitsResponse{Waits: wire.Each(waits, wire.Wait), NextPageToken: next}, nil
 }
 
+// GetSignalWait implements statev1.StateServiceServer.
+func (s *Service) GetSignalWait(
+	ctx context.Context, m *statev1.GetSignalWaitRequest,
+) (*statev1.GetSignalWaitResponse, error) {
+	w, err := s.store.SignalWait(ctx, environmentID(m.GetEnvironmentId()), m.GetSignal())
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.GetSignalWaitResponse{Wait: wire.Wait(w)}, nil
+}
+
 // RouteEvents implements statev1.StateServiceServer.
 func (s *Service) RouteEvents(ctx context.Context, m *statev1.RouteEventsRequest) (*statev1.RouteEventsResponse, error) {
 	if err := atMostPage(len(m.GetEventIds())); err != nil {

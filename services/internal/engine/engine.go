@@ -29,17 +29,20 @@ func Start(function stepwell.Function, event stepwell.Event, now time.Time) step
 		dueAt = event.Time // a future `ts` delays the start
 	}
 	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, dueAt).OpenedAt(now)}
-	return stepwell.RunStart{Run: run, Key: startKey(event)}
+	return stepwell.RunStart{Run: run, Key: startKey(event), Waits: cancelWaits(run, function.FlowControl.CancelOn, now)}
 }
 
-// Wake is what changes when a sleep is over, or a wait ended without what it waited for: the step yields null.
+// Wake is what changes when a sleep is over, or a wait ended without what it waited for: the step yields null, or an
+// error if the function that it invoked did not end in time.
 func Wake(item stepwell.Item, generation int, now time.Time) stepwell.Transition {
 	step := stepwell.Step{
 		ID: item.Step, Kind: stepwell.StepSleep, Status: stepwell.StepCompleted, EndedAt: now,
 		Result: stepwell.Result{Kind: stepwell.ResultBare, JSON: []byte("null")},
 	}
+	if item.Kind == stepwell.ItemInvoke {
+		step = invoked(item.Step, failedInvocation("InngestInvokeTimeoutError", "Timed out waiting for invoked function to complete"), now)
+	}
 	return stepwell.Transition{
-		Run: item.Run, Settles: item.ID, Generation: generation, At: now,
-		Records: []stepwell.Step{step}, Discover: item.Race,
+		Run: item.Run, Settles: item.ID, Generation: generation, At: now, Records: []stepwell.Step{step},
 	}
 }

@@ -32,7 +32,11 @@ import (
 //	claim item generation=n             a later lease takes the item over
 //	checkpoint item [generation=n]      the app reports the steps below while its call goes on
 //	wake item                           the item of a sleep is due
+//	signal item                         the signal that the item waits for comes, with the data below
 //	cancel                              the run is cancelled from outside
+//	listen                              a function is synced that listens to the server's own events
+//	emitted                             the events that the run emitted and nobody has routed
+//	child [status=n] [header=value]     the function that the run invoked starts, and is answered with the body below
 //	pass duration                       time goes by
 //	history                             the run's steps and attempts
 func TestScenarios(t *testing.T) {
@@ -43,7 +47,8 @@ func TestScenarios(t *testing.T) {
 			t.Helper()
 			verbs := map[string]func(*testing.T, *datadriven.TestData) string{
 				"answer": s.answer, "start": s.start, "call": s.call, "body": s.body, "claim": s.claim, "checkpoint": s.checkpoint,
-				"wake": s.wake, "resume": s.resume, "cancel": s.cancel, "pass": s.pass, "history": s.history,
+				"wake": s.wake, "resume": s.resume, "signal": s.signal, "cancel": s.cancel, "pass": s.pass, "history": s.history,
+				"listen": s.listen, "emitted": s.emitted, "child": s.child,
 			}
 			verb, known := verbs[d.Cmd]
 			require.True(t, known, "%s: unknown verb %q", d.Pos, d.Cmd)
@@ -123,10 +128,12 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 			outcome.Ops[i] = s.fetch(op)
 		}
 	}
-	return s.commit(t, engine.Settle(engine.Call{
-		State: state, Item: item, Generation: generation, Outcome: outcome,
-		StartedAt: started, EndedAt: s.now, SystemRetryFor: system,
-	}))
+	return s.decide(t, func(heard engine.Heard) stepwell.Transition {
+		return engine.Settle(engine.Call{
+			State: state, Item: item, Generation: generation, Outcome: outcome,
+			StartedAt: started, EndedAt: s.now, SystemRetryFor: system, Heard: heard,
+		})
+	})
 }
 
 // respond fills in a response as the directive's arguments say.
@@ -222,16 +229,96 @@ func (s *scenario) resume(t *testing.T, d *datadriven.TestData) string {
 		event.Data = json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))
 	}
 	item := s.item(t, d)
-	transition, ok := engine.Resume(state, stepwell.Wait{Item: item}, event, sdk.AppendEvent(nil, event), s.now)
+	transition, ok := engine.Resume(state, stepwell.Wait{Item: item}, event, event.AppendJSON(nil), s.now)
 	if !ok {
 		return "the event may not end it\n"
 	}
 	return s.commit(t, transition)
 }
 
+func (s *scenario) signal(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	wait := stepwell.Wait{Environment: stepwell.DefaultEnvironment(), Item: s.item(t, d), Name: "approve"}
+	return s.commit(t, engine.Signal(wait, json.RawMessage(d.Input), s.now))
+}
+
 func (s *scenario) cancel(t *testing.T, _ *datadriven.TestData) string {
 	t.Helper()
-	return s.commit(t, stepwell.Transition{Run: s.id, At: s.now, End: &stepwell.End{Status: stepwell.RunCancelled}})
+	state := s.load(t)
+	return s.decide(t, func(heard engine.Heard) stepwell.Transition { return engine.Cancel(state, s.now, heard) })
+}
+
+// decide commits an end, and decides once more if somebody listens.
+func (s *scenario) decide(t *testing.T, decision func(heard engine.Heard) stepwell.Transition) string {
+	t.Helper()
+	transition := decision(nil)
+	results, err := s.store.Commit(t.Context(), []stepwell.Transition{transition})
+	require.NoError(t, err)
+	if errors.Is(results[0].Err, stepwell.ErrStale) {
+		return s.commit(t, decision(engine.AllHeard()))
+	}
+	return s.tell(t, results[0])
+}
+
+func (s *scenario) listen(t *testing.T, _ *datadriven.TestData) string {
+	t.Helper()
+	environment := stepwell.DefaultEnvironment()
+	app := stepwell.App{ID: stepwell.NewAppID(environment, "log"), Environment: environment, Name: "log"}
+	function := stepwell.Function{ID: stepwell.NewFunctionID(app.ID, "log-all"), Slug: "log-all", App: app.ID, Environment: environment}
+	for _, name := range []string{stepwell.EventFinished, stepwell.EventFailed, stepwell.EventCancelled} {
+		function.Triggers = append(function.Triggers, stepwell.Trigger{Event: name})
+	}
+	_, err := s.store.SyncApp(t.Context(), app, []stepwell.Function{function})
+	require.NoError(t, err)
+	return "ok\n"
+}
+
+func (s *scenario) unrouted(t *testing.T) []stepwell.Event {
+	t.Helper()
+	events, err := s.store.UnroutedEvents(t.Context(), 10)
+	require.NoError(t, err)
+	return events
+}
+
+func (s *scenario) emitted(t *testing.T, _ *datadriven.TestData) string {
+	t.Helper()
+	var b strings.Builder
+	for _, event := range s.unrouted(t) {
+		fmt.Fprintf(&b, "%s %q %s\n", event.Name, s.short(event.Key), s.short(string(event.Data)))
+	}
+	return b.String()
+}
+
+// child starts what the first of the emitted events invokes, as a run of the same function, and settles its first call.
+func (s *scenario) child(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	event := s.unrouted(t)[0]
+	slug, invokes := engine.Invokes(event)
+	require.True(t, invokes)
+	require.Equal(t, "shop-charge", slug)
+	catalog, err := s.store.Functions(t.Context(), event.Environment, -1)
+	require.NoError(t, err)
+	start := engine.Start(catalog.Functions[len(catalog.Functions)-1], event, s.now)
+	results, err := s.store.Ingest(t.Context(), []store.Ingest{{
+		Environment: event.Environment, Revision: catalog.Revision, Now: s.now,
+		Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{start}}},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err)
+	state, err := store.LoadRun(t.Context(), s.store, start.Run.ID)
+	require.NoError(t, err)
+	response := sdk.Response{Status: http.StatusOK, Header: http.Header{}, Body: []byte(d.Input)}
+	response.Header.Set(sdk.HeaderSDK, "js:v4.24.0")
+	for _, arg := range d.CmdArgs {
+		if arg.Key == "status" {
+			response.Status = argument(t, d, "status", strconv.Atoi)
+		} else {
+			response.Header.Set(arg.Key, arg.Vals[0])
+		}
+	}
+	return s.commit(t, engine.Settle(engine.Call{
+		State: state, Item: start.Run.Progress.Open[0], Outcome: sdk.Parse(response, s.now), StartedAt: s.now, EndedAt: s.now,
+	}))
 }
 
 func (s *scenario) pass(t *testing.T, d *datadriven.TestData) string {
@@ -273,7 +360,12 @@ func (s *scenario) commit(t *testing.T, transition stepwell.Transition) string {
 	t.Helper()
 	results, err := s.store.Commit(t.Context(), []stepwell.Transition{transition})
 	require.NoError(t, err)
-	if err := results[0].Err; err != nil {
+	return s.tell(t, results[0])
+}
+
+func (s *scenario) tell(t *testing.T, committed store.Committed) string {
+	t.Helper()
+	if err := committed.Err; err != nil {
 		return "refused: " + s.short(err.Error()) + "\n"
 	}
 	return s.describe(t)

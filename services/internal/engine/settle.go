@@ -26,6 +26,10 @@ type Call struct {
 	SystemRetryFor time.Duration
 	// Jitter is a random number in [0, 1).
 	Jitter float64
+	// Heard says of which of the server's own events about runs it is known that somebody listens to them.
+	Heard Heard
+	// SignalTaken says that another run waits for a signal that the answer wants to wait for.
+	SignalTaken bool
 }
 
 // Settle is what a call changes.
@@ -80,7 +84,11 @@ func (d *decision) apply(op stepwell.Op) {
 	case stepwell.OpSleep:
 		d.open(op, stepwell.StepSleep, stepwell.ItemSleep, op.DueAt)
 	case stepwell.OpWaitForEvent:
-		d.wait(op)
+		d.waitForEvent(op)
+	case stepwell.OpWaitForSignal:
+		d.waitForSignal(op)
+	case stepwell.OpInvoke:
+		d.invoke(op)
 	case stepwell.OpRunComplete:
 		d.finish(op.Data)
 	case stepwell.OpFetch, stepwell.OpDeferAdd, stepwell.OpUnsupported:
@@ -101,9 +109,6 @@ func (d *decision) record(op stepwell.Op, status stepwell.StepStatus, result ste
 	d.out.Records = append(d.out.Records, step)
 	if d.out.Attempt != nil && len(d.out.Attempt.Error) == 0 { // an error among several operations is what it tells of
 		d.out.Attempt.Step, d.out.Attempt.StepName = op.Step, op.Name
-	}
-	if op.Step == d.Item.Step {
-		d.out.Discover = d.Item.Race
 	}
 }
 
@@ -184,18 +189,22 @@ func (d *decision) again(dueAt time.Time) {
 	d.out.Attempt.Status, d.out.Attempt.NextAt = stepwell.AttemptRetried, dueAt
 }
 
-func (d *decision) open(op stepwell.Op, kind stepwell.StepKind, itemKind stepwell.ItemKind, dueAt time.Time) {
+// open opens a step, and returns it for more to be said about it; nil if it cannot be opened.
+func (d *decision) open(
+	op stepwell.Op, kind stepwell.StepKind, itemKind stepwell.ItemKind, dueAt time.Time,
+) *stepwell.Opening {
 	if op.Step == d.Item.Step {
 		// It is what this call was asked to run: planning it once more would go round for ever.
-		return
+		return nil
 	}
 	item := stepwell.NewStepItem(d.State.Run, itemKind, op.Step, dueAt)
 	item.Race = op.Race || d.requestVersion() < requestVersionCoalesced
 	step := stepwell.Step{ID: op.Step, Name: op.Name, Kind: kind, OpenedAt: d.EndedAt}
-	if kind == stepwell.StepSleep {
+	if kind != stepwell.StepRun {
 		step.StartedAt, step.DueAt = d.EndedAt, dueAt
 	}
 	d.out.Opens = append(d.out.Opens, stepwell.Opening{Step: step, Item: item})
+	return &d.out.Opens[len(d.out.Opens)-1]
 }
 
 // requestVersion is the run's protocol version: what it has, else what this answer says.
@@ -211,14 +220,19 @@ func (d *decision) finish(output json.RawMessage) {
 	if d.out.End != nil {
 		return
 	}
-	d.out.End = &stepwell.End{Status: stepwell.RunCompleted, Output: output}
+	d.end(stepwell.RunCompleted, output)
 }
 
 // fail ends the run, whatever else the answer said.
 func (d *decision) fail(failure json.RawMessage) {
 	d.out.Attempt.Status, d.out.Attempt.Error = stepwell.AttemptFailed, failure
 	d.out.Attempt.NextAt, d.out.Retry = time.Time{}, nil
-	d.out.End = &stepwell.End{Status: stepwell.RunFailed, Output: failure}
+	d.end(stepwell.RunFailed, failure)
+}
+
+func (d *decision) end(status stepwell.RunStatus, output json.RawMessage) {
+	d.out.Environment = d.State.Run.Environment
+	d.out.End = end(d.State, status, output, d.EndedAt, d.Heard)
 }
 
 // leftUndone tells whether the call was to run a step and says nothing of it.

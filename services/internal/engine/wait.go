@@ -1,28 +1,45 @@
 package engine
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
-// wait opens a wait. An expression that cannot be compiled fails the run: trying again would not help.
-func (d *decision) wait(op stepwell.Op) {
+// waitForEvent opens a wait. An expression that cannot be compiled fails the run: trying again would not help.
+func (d *decision) waitForEvent(op stepwell.Op) {
 	if op.Failure != nil {
 		d.fail(op.Failure)
 		return
 	}
-	d.open(op, stepwell.StepWaitForEvent, stepwell.ItemTimeout, op.DueAt)
-	last := len(d.out.Opens) - 1
-	if last < 0 || d.out.Opens[last].Step.ID != op.Step {
+	opening := d.open(op, stepwell.StepWaitForEvent, stepwell.ItemTimeout, op.DueAt)
+	d.wait(op, opening)
+	if opening != nil {
+		opening.Wait.Since = d.since()
+	}
+}
+
+// waitForSignal opens a wait for a signal, of which each has at most one.
+func (d *decision) waitForSignal(op stepwell.Op) {
+	if d.SignalTaken && !op.Wait.Replaces {
+		d.fail(stepwell.Failure{
+			Name: "Error", Message: "Signal conflict; signal wait already exists for another run",
+		}.JSON())
 		return
 	}
-	opening := &d.out.Opens[last]
+	d.wait(op, d.open(op, stepwell.StepWaitForSignal, stepwell.ItemTimeout, op.DueAt))
+}
+
+// wait says what an opened step waits for.
+func (d *decision) wait(op stepwell.Op, opening *stepwell.Opening) {
+	if opening == nil {
+		return
+	}
 	w := *op.Wait
-	w.Run, w.Environment, w.Item, w.Since = d.State.Run.ID, d.State.Run.Environment, opening.Item, d.since()
+	w.Run, w.Environment, w.Item = d.State.Run.ID, d.State.Run.Environment, opening.Item
 	opening.Wait = &w
-	opening.Step.StartedAt, opening.Step.DueAt = d.EndedAt, op.DueAt
 }
 
 // since is how far back a new wait looks for events: to the beginning of the call that ran the latest step, or else of
@@ -56,10 +73,20 @@ func Resume(
 		return stepwell.Transition{}, false
 	}
 	return stepwell.Transition{
-		Run: state.Run.ID, Settles: item.ID, At: now, Discover: item.Race,
+		Run: state.Run.ID, Settles: item.ID, At: now,
 		Records: []stepwell.Step{{
 			ID: item.Step, Kind: stepwell.StepWaitForEvent, Status: stepwell.StepCompleted, EndedAt: now, Event: event.ID,
 			Result: stepwell.Result{Kind: stepwell.ResultBare, JSON: memo},
 		}},
 	}, true
+}
+
+// Signal is what changes when a signal ends a wait: the step yields it. data is JSON.
+func Signal(wait stepwell.Wait, data json.RawMessage, now time.Time) stepwell.Transition {
+	memo := append([]byte(`{"signal":`), stepwell.EncodeJSON(wait.Name)...)
+	memo = append(append(append(memo, `,"data":`...), data...), '}')
+	return stepwell.Resume{Item: wait.Item.ID, Step: stepwell.Step{
+		ID: wait.Item.Step, Kind: stepwell.StepWaitForSignal, Status: stepwell.StepCompleted, EndedAt: now,
+		Result: stepwell.Result{Kind: stepwell.ResultData, JSON: memo},
+	}}.Transition(wait.Environment, now)
 }

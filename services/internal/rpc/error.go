@@ -20,6 +20,7 @@ func errorCodes() []errorCode {
 		{stepwell.ErrUnauthorized, codes.Unauthenticated},
 		{stepwell.ErrUnavailable, codes.Unavailable},
 		{stepwell.ErrStale, codes.FailedPrecondition},
+		{stepwell.ErrTaken, codes.AlreadyExists},
 		{stepwell.ErrLeaseLost, codes.OutOfRange},
 		{context.Canceled, codes.Canceled},
 		// A deadline leaves open what was done, as does a service that does not answer.

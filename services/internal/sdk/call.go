@@ -92,9 +92,9 @@ func (c Call) Body() ([]byte, error) {
 	body = append(body, `{"ctx":`...)
 	body = append(body, context...)
 	body = append(body, `,"defers":{},"event":`...)
-	body = AppendEvent(body, c.State.Events[0])
+	body = c.State.Events[0].AppendJSON(body)
 	body = append(body, `,"events":`...)
-	body = AppendEvents(body, content.events)
+	body = stepwell.AppendEventsJSON(body, content.events)
 	body = append(body, `,"steps":`...)
 	body = AppendMemos(body, content.steps)
 	body = append(body, `,"use_api":`...)
@@ -193,44 +193,9 @@ func AppendMemos(body []byte, steps []stepwell.Step) []byte {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(body, quote(string(step.ID))...)
+		body = append(body, stepwell.EncodeJSON(string(step.ID))...)
 		body = append(body, ':')
 		body = step.Result.AppendMemo(body)
-	}
-	return append(body, '}')
-}
-
-// AppendEvents appends a list of events as functions see them.
-func AppendEvents(body []byte, events []stepwell.Event) []byte {
-	body = append(body, '[')
-	for i, event := range events {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = AppendEvent(body, event)
-	}
-	return append(body, ']')
-}
-
-// AppendEvent appends the event as functions see it, its members in the order of their names.
-func AppendEvent(body []byte, event stepwell.Event) []byte {
-	body = append(body, `{"data":`...)
-	body = append(body, event.Data...)
-	body = append(body, `,"id":`...)
-	body = append(body, quote(event.PublicID())...)
-	if len(event.Meta) > 0 {
-		body = append(body, `,"meta":`...)
-		body = append(body, event.Meta...)
-	}
-	body = append(body, `,"name":`...)
-	body = append(body, quote(event.Name)...)
-	body = append(body, `,"ts":`...)
-	body = strconv.AppendInt(body, event.Time.UnixMilli(), 10)
-	body = append(body, `,"user":`...)
-	body = append(body, event.User...)
-	if event.Version != "" {
-		body = append(body, `,"v":`...)
-		body = append(body, quote(event.Version)...)
 	}
 	return append(body, '}')
 }

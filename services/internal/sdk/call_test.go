@@ -223,7 +223,7 @@ func TestEventAsFunctionsSeeIt(t *testing.T) {
 		Version: `v"1`, Meta: json.RawMessage(`{"sessions":{"s":"1"}}`),
 	}
 	require.Equal(t, `x{"data":{"a": [1.0]},"id":"ü&1","meta":{"sessions":{"s":"1"}},"name":"a/\"<b>",`+
-		`"ts":1754000000123,"user":{"u":1},"v":"v\"1"}`, string(sdk.AppendEvent([]byte("x"), event)))
+		`"ts":1754000000123,"user":{"u":1},"v":"v\"1"}`, string(event.AppendJSON([]byte("x"))))
 }
 
 func TestItemIDsTravelThroughSDKs(t *testing.T) {

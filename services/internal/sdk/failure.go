@@ -45,7 +45,7 @@ func normalizeFailure(body []byte, fallback string) json.RawMessage {
 		// The Go SDK cannot read an error without it.
 		members["data"] = json.RawMessage("null")
 	}
-	members["name"], members["message"] = quote(name), quote(message)
+	members["name"], members["message"] = stepwell.EncodeJSON(name), stepwell.EncodeJSON(message)
 	normalized, err := json.Marshal(members)
 	if err != nil {
 		return stepwell.Failure{Name: name, Message: message}.JSON()
@@ -72,18 +72,6 @@ func textOf(raw json.RawMessage) (string, bool) {
 		return "", false
 	}
 	return text, true
-}
-
-// quote is the text as a JSON string, escaped no more than needed.
-func quote(text string) json.RawMessage { return encode(text) }
-
-// encode is a value that can be encoded as JSON, escaped no more than needed.
-func encode(value any) json.RawMessage {
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value)
-	return bytes.TrimRight(buf.Bytes(), "\n")
 }
 
 // failure is an outcome that the server words itself.

@@ -138,7 +138,7 @@ func fetchFailed(op stepwell.Op, reason string, body []byte, final bool) stepwel
 	if final {
 		op.Code = stepwell.OpStepFailed
 	}
-	op.Failure = encode(failure)
+	op.Failure = stepwell.EncodeJSON(failure)
 	return op
 }
 
@@ -163,5 +163,5 @@ func fetchData(response Response, from string) json.RawMessage {
 	for name, values := range response.Header {
 		data.Headers[name] = strings.Join(values, ",")
 	}
-	return encode(data)
+	return stepwell.EncodeJSON(data)
 }

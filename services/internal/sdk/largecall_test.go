@@ -91,9 +91,9 @@ func TestWhatIsLeftOutHasTheFormOfTheCall(t *testing.T) {
 	call := newCall()
 	body := bodyOf(t, call)
 	require.Contains(t, body, `"steps":`+string(sdk.AppendMemos(nil, call.State.Steps))+`,"use_api":false`)
-	require.Contains(t, body, `"events":`+string(sdk.AppendEvents(nil, call.State.Events))+`,"steps":`)
+	require.Contains(t, body, `"events":`+string(stepwell.AppendEventsJSON(nil, call.State.Events))+`,"steps":`)
 	require.Equal(t, "{}", string(sdk.AppendMemos(nil, nil)))
-	require.Equal(t, "[]", string(sdk.AppendEvents(nil, nil)))
+	require.Equal(t, "[]", string(stepwell.AppendEventsJSON(nil, nil)))
 }
 
 // TestLargeCallBesideOthersIsWhole: what the app would ask for could be more than the call's stack by then.

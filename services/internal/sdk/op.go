@@ -44,6 +44,9 @@ type wireOpts struct {
 	Event   string `json:"event"`
 	If      string `json:"if"`
 	Timeout string `json:"timeout"`
+	// Signal and Conflict are of a wait for a signal.
+	Signal   string `json:"signal"`
+	Conflict string `json:"conflict"`
 }
 
 // parseOps reads a 206. The function's own end or failure among the ops becomes the outcome's.
@@ -158,7 +161,12 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 		op = o.fetch(op, stepwell.StepInfer)
 	case "WaitForEvent":
 		op.Code = stepwell.OpWaitForEvent
-		op.Wait, op.DueAt, err = o.wait(opts, now)
+		op.Wait, op.DueAt, err = o.waitForEvent(opts, now)
+	case "WaitForSignal":
+		op.Code = stepwell.OpWaitForSignal
+		op.Wait, op.DueAt, err = o.waitForSignal(opts, now)
+	case "InvokeFunction":
+		op, err = o.invoke(op, now)
 	case "RunComplete":
 		op.Code, op.Data = stepwell.OpRunComplete, orNull(o.Data)
 	case "DiscoveryRequest":
@@ -204,29 +212,6 @@ func (o *wireOp) sleepEnd(opts wireOpts, now time.Time) (time.Time, error) {
 			due.UTC().Format(time.RFC3339))
 	}
 	return due, nil
-}
-
-// wait is what a wait is for, and when it ends without: at once if it says nothing.
-func (o *wireOp) wait(opts wireOpts, now time.Time) (*stepwell.Wait, time.Time, error) {
-	w := &stepwell.Wait{Kind: stepwell.WaitEvent, Name: opts.Event, Expression: strings.TrimSpace(opts.If)}
-	if w.Name == "" {
-		w.Name = o.Name
-	}
-	if w.Name == "" || len(w.Name) > stepwell.EventNameBytesMax || printable(w.Name) != w.Name {
-		return nil, now, stepwell.Invalidf("the event that it waits for must have a name of 1 to %d bytes without control characters",
-			stepwell.EventNameBytesMax)
-	}
-	if opts.Timeout == "" {
-		return w, now, nil
-	}
-	due, err := parseDue(opts.Timeout, now)
-	if err != nil {
-		return nil, now, fmt.Errorf("timeout: %w", err)
-	}
-	if due.Sub(now) > SleepMax {
-		return nil, now, stepwell.TooLargef("a timeout at %s: a wait may last at most 366 days", due.UTC().Format(time.RFC3339))
-	}
-	return w, due, nil
 }
 
 func orNull(raw json.RawMessage) json.RawMessage {

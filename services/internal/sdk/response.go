@@ -84,7 +84,7 @@ func asJSON(body []byte) json.RawMessage {
 	if json.Valid(body) {
 		return body
 	}
-	return quote(string(body))
+	return stepwell.EncodeJSON(string(body))
 }
 
 // envelope is how a streaming app tells its real answer, at the end of a 201.

@@ -29,7 +29,7 @@ func (r SyncRequest) Header() http.Header {
 
 // Body is the request's body.
 func (r SyncRequest) Body() []byte {
-	body := append([]byte(`{"url":`), quote(r.URL)...)
+	body := append([]byte(`{"url":`), stepwell.EncodeJSON(r.URL)...)
 	return append(body, '}')
 }
 

@@ -1,8 +1,15 @@
 package stepwell
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 )
 
 // The bounds of an event (docs/limits.md).
@@ -19,7 +26,32 @@ const (
 	EventDedupeWindow = 24 * time.Hour
 	// InternalEventPrefix starts the names that only the server may publish.
 	InternalEventPrefix = "inngest/"
+	// InternalMember is the member of an event's data that only the server may set.
+	InternalMember = "_inngest"
 )
+
+// The names of the server's own events about runs.
+const (
+	// EventInvoked asks for a run of the function that it names.
+	EventInvoked = "inngest/function.invoked"
+	// EventFinished tells of every run that ended, EventFailed and EventCancelled of some of them in addition.
+	EventFinished  = "inngest/function.finished"
+	EventFailed    = "inngest/function.failed"
+	EventCancelled = "inngest/function.cancelled"
+)
+
+// NewEventID derives the id of an event that the server makes itself from its cause, so that making it twice is the same
+// event.
+func NewEventID(at time.Time, cause string) EventID {
+	hash := sha256.New()
+	io.WriteString(hash, "event\n"+cause)
+	var id ulid.ULID
+	copy(id[6:], hash.Sum(nil))
+	if err := id.SetTime(ulid.Timestamp(at)); err != nil {
+		panic(fmt.Sprintf("event id for %s: %v", at, err)) // only beyond the year 10889
+	}
+	return EventID{id}
+}
 
 // Event is something that happened, as a publisher told it. JSON members are kept byte for byte as received.
 type Event struct {
@@ -48,4 +80,69 @@ func (e Event) PublicID() string {
 		return e.Key
 	}
 	return e.ID.String()
+}
+
+// AppendJSON appends the event as functions see it, its members in the order of their names.
+func (e Event) AppendJSON(body []byte) []byte {
+	body = append(body, `{"data":`...)
+	body = append(body, e.Data...)
+	body = append(body, `,"id":`...)
+	body = append(body, EncodeJSON(e.PublicID())...)
+	if len(e.Meta) > 0 {
+		body = append(body, `,"meta":`...)
+		body = append(body, e.Meta...)
+	}
+	body = append(body, `,"name":`...)
+	body = append(body, EncodeJSON(e.Name)...)
+	body = append(body, `,"ts":`...)
+	body = strconv.AppendInt(body, e.Time.UnixMilli(), 10)
+	body = append(body, `,"user":`...)
+	body = append(body, e.User...)
+	if e.Version != "" {
+		body = append(body, `,"v":`...)
+		body = append(body, EncodeJSON(e.Version)...)
+	}
+	return append(body, '}')
+}
+
+// AppendEventsJSON appends a list of events as functions see them.
+func AppendEventsJSON(body []byte, events []Event) []byte {
+	body = append(body, '[')
+	for i, event := range events {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = event.AppendJSON(body)
+	}
+	return append(body, ']')
+}
+
+// EncodeJSON is a value that can be encoded as JSON, escaped no more than needed.
+func EncodeJSON(value any) json.RawMessage {
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value)
+	return bytes.TrimRight(buf.Bytes(), "\n")
+}
+
+// WithoutInternal is an event's data without InternalMember. Errors: ErrInvalid if the data is no JSON object.
+func WithoutInternal(data json.RawMessage) (json.RawMessage, error) {
+	// The name may be written with escapes, so a backslash is suspicious too.
+	if !bytes.Contains(data, []byte(InternalMember)) && !bytes.Contains(data, []byte(`\u`)) {
+		return data, nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, Invalidf("event data cannot be read: %v", err)
+	}
+	if _, has := members[InternalMember]; !has {
+		return data, nil
+	}
+	delete(members, InternalMember)
+	rest, err := json.Marshal(members)
+	if err != nil {
+		return nil, fmt.Errorf("encode event data: %w", err)
+	}
+	return rest, nil
 }

@@ -22,6 +22,8 @@ const (
 	ItemSleep
 	// ItemTimeout: record that a wait ended without what it waited for.
 	ItemTimeout
+	// ItemInvoke: record that an invoked function did not end in time.
+	ItemInvoke
 )
 
 // letter marks the kind in an ItemID.
@@ -35,9 +37,14 @@ func (k ItemKind) letter() byte {
 		return 'z'
 	case ItemTimeout:
 		return 't'
+	case ItemInvoke:
+		return 'i'
 	}
 	return '?'
 }
+
+// Wakes tells whether the item calls no app: its time is all that it says.
+func (k ItemKind) Wakes() bool { return k == ItemSleep || k == ItemTimeout || k == ItemInvoke }
 
 // String is the kind as people read it.
 func (k ItemKind) String() string {
@@ -50,6 +57,8 @@ func (k ItemKind) String() string {
 		return "sleep"
 	case ItemTimeout:
 		return "timeout"
+	case ItemInvoke:
+		return "invoke"
 	}
 	return "unknown"
 }
@@ -83,7 +92,7 @@ func (id ItemID) Item() (Item, error) {
 	}
 	item.Attempt = attempt
 	letter, target := text[first+1], text[first+2:last]
-	for kind := ItemDiscovery; kind <= ItemTimeout; kind++ {
+	for kind := ItemDiscovery; kind <= ItemInvoke; kind++ {
 		if kind.letter() == letter {
 			item.Kind = kind
 		}
@@ -235,6 +244,12 @@ func NewDiscovery(run Run, number int, dueAt time.Time) Item {
 // NewStepItem is the item of a planned, sleeping or waiting step.
 func NewStepItem(run Run, kind ItemKind, step StepID, dueAt time.Time) Item {
 	return newItem(run, kind, step, 0, dueAt)
+}
+
+// NewCancelItem names the index-th of the waits that cancel the run. It is never open; no step's id has a control
+// character, so that it names no step's.
+func NewCancelItem(run Run, index int) Item {
+	return newItem(run, ItemTimeout, StepID("cancel\n"+strconv.Itoa(index)), 0, time.Time{})
 }
 
 func newItem(run Run, kind ItemKind, step StepID, number int, dueAt time.Time) Item {

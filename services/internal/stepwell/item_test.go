@@ -37,6 +37,7 @@ func TestItemIDsNeverChange(t *testing.T) {
 		"step":              {stepwell.NewStepItem(run, stepwell.ItemStep, "abc", instant()), ulidText + ".sabc.0"},
 		"sleep":             {stepwell.NewStepItem(run, stepwell.ItemSleep, "abc", instant()), ulidText + ".zabc.0"},
 		"timeout":           {stepwell.NewStepItem(run, stepwell.ItemTimeout, "abc", instant()), ulidText + ".tabc.0"},
+		"invoke":            {stepwell.NewStepItem(run, stepwell.ItemInvoke, "abc", instant()), ulidText + ".iabc.0"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +54,7 @@ func TestItemIsReadFromItsID(t *testing.T) {
 	step := rapid.StringMatching(`[a-z0-9./ \x00\xff"]{0,6}`)
 	rapid.Check(t, func(t *rapid.T) {
 		run := stepwell.Run{ID: newRun(t).ID}
-		kind := stepwell.ItemKind(rapid.IntRange(0, int(stepwell.ItemTimeout)).Draw(t, "kind"))
+		kind := stepwell.ItemKind(rapid.IntRange(0, int(stepwell.ItemInvoke)).Draw(t, "kind"))
 		want := stepwell.NewDiscovery(run, rapid.IntRange(0, 1000).Draw(t, "number"), time.Time{})
 		if kind != stepwell.ItemDiscovery {
 			want = stepwell.NewStepItem(run, kind, stepwell.StepID(step.Draw(t, "step")), time.Time{})
@@ -142,7 +143,7 @@ func TestItemsThatDifferHaveDifferentIDs(t *testing.T) {
 	t.Parallel()
 	step := rapid.StringMatching(`[a-z0-9.]{1,4}`)
 	draw := rapid.Custom(func(t *rapid.T) identity {
-		kind := stepwell.ItemKind(rapid.IntRange(0, int(stepwell.ItemTimeout)).Draw(t, "kind"))
+		kind := stepwell.ItemKind(rapid.IntRange(0, int(stepwell.ItemInvoke)).Draw(t, "kind"))
 		i := identity{Kind: kind, Attempt: rapid.IntRange(0, 12).Draw(t, "attempt")}
 		if kind == stepwell.ItemDiscovery {
 			i.Number = rapid.IntRange(1, 12).Draw(t, "number")
@@ -228,7 +229,7 @@ func TestItemKindsAreShownByName(t *testing.T) {
 	t.Parallel()
 	names := map[stepwell.ItemKind]string{
 		stepwell.ItemDiscovery: "discovery", stepwell.ItemStep: "step", stepwell.ItemSleep: "sleep",
-		stepwell.ItemTimeout: "timeout", stepwell.ItemTimeout + 1: "unknown",
+		stepwell.ItemTimeout: "timeout", stepwell.ItemInvoke: "invoke", stepwell.ItemInvoke + 1: "unknown",
 	}
 	for kind, name := range names {
 		require.Equal(t, name, kind.String())

@@ -48,6 +48,10 @@ const (
 	OpSleep
 	// OpWaitForEvent: the run waits for an event, as Wait says, until DueAt.
 	OpWaitForEvent
+	// OpWaitForSignal: the run waits for a signal, as Wait says, until DueAt.
+	OpWaitForSignal
+	// OpInvoke: the run starts another, as Invocation says, and waits for its end until DueAt.
+	OpInvoke
 	// OpRunComplete: the function returned Data.
 	OpRunComplete
 	// OpDiscoveryRequest: the app wants to be called again.
@@ -84,12 +88,25 @@ type Op struct {
 	DueAt time.Time
 	// Wait is what a wait waits for: its Name and Expression as the SDK says, and what was made of the expression.
 	Wait *Wait
+	// Invocation is what OpInvoke starts.
+	Invocation *Invocation
 	// Race says that the step takes part in a race: its end must be seen although others are open.
 	Race bool
 	// RetryAt is when OpStepError wants to be tried again; zero if it did not say.
 	RetryAt time.Time
 	// Request is what OpFetch asks for.
 	Request *Request
+}
+
+// Invocation is the start of a function by a step.
+type Invocation struct {
+	// Function is the slug of what is invoked.
+	Function string
+	// Data, User, Meta and Version are those of the event that starts it. Data and User are JSON objects.
+	Data    json.RawMessage
+	User    json.RawMessage
+	Meta    json.RawMessage
+	Version string
 }
 
 // Request is an HTTP request that the server makes for a step.

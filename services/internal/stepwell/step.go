@@ -1,7 +1,6 @@
 package stepwell
 
 import (
-	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -175,15 +174,10 @@ type Failure struct {
 
 // JSON is the failure as SDKs read it; `data` must be there for Go.
 func (f Failure) JSON() json.RawMessage {
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	// Encoding strings cannot fail.
-	_ = encoder.Encode(struct {
+	return EncodeJSON(struct {
 		Name    string  `json:"name"`
 		Message string  `json:"message"`
 		Stack   string  `json:"stack,omitempty"`
 		Data    *string `json:"data"`
 	}{f.Name, f.Message, f.Stack, nil})
-	return bytes.TrimRight(buf.Bytes(), "\n")
 }

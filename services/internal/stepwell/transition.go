@@ -9,11 +9,11 @@ import (
 // fact (store.Apply says how), then enqueues what the store says was opened, then acknowledges the item.
 //
 // A transition does not depend on what else happens to the run meanwhile: two executors that settle parallel steps
-// need not know of each other. That is why the follow-up is a rule (Discover) and not an item.
+// need not know of each other. That is why the follow-up, the next discovery, is a rule of store.Apply and not an item.
 type Transition struct {
 	Run RunID
 	// Environment is the caller's, for a decision from outside: a run of another environment is not found (I24). Zero
-	// for a decision of our own.
+	// for a decision of our own, unless it ends the run.
 	Environment EnvironmentID
 	// Settles is the item whose work this is; it must be open. Empty for a decision from outside, such as a cancel.
 	Settles ItemID
@@ -33,9 +33,6 @@ type Transition struct {
 	Opens []Opening
 	// Retry is the settled item's next attempt.
 	Retry *Item
-	// Discover asks for a discovery although other steps are open. Without it, one follows when nothing else is open, but
-	// for steps that take part in a race.
-	Discover bool
 	// RequestVersion is the protocol version the app answered with; it is kept once known. 0 if there was no answer.
 	RequestVersion int
 	// End finishes the run: whatever is open is dropped.
@@ -46,14 +43,34 @@ type Transition struct {
 type Opening struct {
 	Step Step
 	Item Item
-	// Wait is set for a step that something from outside can end.
+	// Wait is set for a step that an event or a signal can end.
 	Wait *Wait
+	// Emits is an event that is stored with the step, for a runner to route: the invocation of a function.
+	Emits *Event
 }
 
 // End is how a run finishes.
 type End struct {
 	Status RunStatus
 	Output json.RawMessage
+	// Emits are events that are stored with the end, for a runner to route: those to which somebody listens.
+	Emits []Event
+	// Unheard are the names of events of ours that the end would emit if anybody listened to them: a function has a
+	// trigger of the name, or a run waits for it. If somebody does, the end is ErrStale, to be decided again.
+	Unheard []string
+	// Resumes are of the runs that invoked this one. One that conflicts is dropped: the parent has gone on (I14).
+	Resumes []Resume
+}
+
+// Resume records the step of another run's open item, by which that run waits for something.
+type Resume struct {
+	Item ItemID
+	Step Step
+}
+
+// Transition is what the resume changes in the run that waits.
+func (r Resume) Transition(environment EnvironmentID, at time.Time) Transition {
+	return Transition{Run: r.Item.Run(), Environment: environment, Settles: r.Item, At: at, Records: []Step{r.Step}}
 }
 
 // WaitKind is what a wait waits for.
@@ -61,20 +78,27 @@ type WaitKind int
 
 // The kinds.
 const (
+	// WaitEvent resumes the run.
 	WaitEvent WaitKind = iota
+	// WaitSignal resumes it too. There is one such wait for a name.
 	WaitSignal
-	WaitInvoke
+	// WaitCancel cancels it, when an event comes that is newer than the run's own.
+	WaitCancel
 )
 
-// Wait is a run waiting for an event, a signal or a child. It ends when its step is recorded: by a transition that
-// settles its ItemTimeout, so that match and time-out have one winner (I15).
+// ByEvent tells whether events end such waits.
+func (k WaitKind) ByEvent() bool { return k != WaitSignal }
+
+// Wait is a run waiting for an event or a signal. It ends when its step is recorded: by a transition that settles its
+// ItemTimeout, so that match and time-out have one winner (I15). One that cancels ends with its run.
 type Wait struct {
 	Run         RunID
 	Environment EnvironmentID
 	Kind        WaitKind
-	// Item is the open ItemTimeout whose settling ends the wait.
+	// Item is the open ItemTimeout whose settling ends the wait. That of a WaitCancel is not open: it only names the wait
+	// (NewCancelItem).
 	Item Item
-	// Name is the event's or signal's name, or the child's correlation id.
+	// Name is the event's or signal's name.
 	Name string
 	// Expression is CEL over `event` (the trigger) and `async` (the arriving event); empty matches every event of the
 	// name.
@@ -85,6 +109,11 @@ type Wait struct {
 	KeyHash []byte
 	// Since is how far back events that are already stored match. Zero once they were looked at.
 	Since time.Time
+	// Until bounds a WaitCancel: later events do not cancel.
+	Until time.Time
+	// Replaces lets a WaitSignal take the name from another run, which then waits for its time-out. Without it, a name
+	// that is taken by another run is ErrTaken.
+	Replaces bool
 }
 
 // RunStart is a new run, with its first discovery open.
@@ -92,4 +121,6 @@ type RunStart struct {
 	Run Run
 	// Key identifies the start within its function for EventDedupeWindow: the same key starts nothing new (I3).
 	Key string
+	// Waits are those that cancel the run.
+	Waits []Wait
 }

@@ -17,7 +17,7 @@ import (
 func TestEnumsMeanTheSameOnBothSides(t *testing.T) {
 	t.Parallel()
 	counts(t, "RUN_STATUS", []string{"RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"}, wire.RunStatus)
-	counts(t, "ITEM_KIND", []string{"DISCOVERY", "STEP", "SLEEP", "TIMEOUT"},
+	counts(t, "ITEM_KIND", []string{"DISCOVERY", "STEP", "SLEEP", "TIMEOUT", "INVOKE"},
 		func(k stepwell.ItemKind) protoreflect.Enum { return wire.Item(stepwell.Item{Kind: k}).GetKind() })
 	counts(t, "LIMIT_KIND", []string{"CONCURRENCY", "THROTTLE"}, func(k stepwell.LimitKind) protoreflect.Enum {
 		return wire.Item(stepwell.Item{Limits: []stepwell.LimitKey{{Kind: k}}}).GetLimits()[0].GetKind()
@@ -35,7 +35,7 @@ func TestEnumsMeanTheSameOnBothSides(t *testing.T) {
 		func(s stepwell.AttemptStatus) protoreflect.Enum {
 			return wire.Attempt(stepwell.Attempt{Status: s}).GetStatus()
 		})
-	counts(t, "WAIT_KIND", []string{"EVENT", "SIGNAL", "INVOKE"}, func(k stepwell.WaitKind) protoreflect.Enum {
+	counts(t, "WAIT_KIND", []string{"EVENT", "SIGNAL", "CANCEL"}, func(k stepwell.WaitKind) protoreflect.Enum {
 		opens := []stepwell.Opening{{Wait: &stepwell.Wait{Kind: k}}}
 		return wire.Transition(stepwell.Transition{Opens: opens}).GetOpens()[0].GetWait().GetKind()
 	})

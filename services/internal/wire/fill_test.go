@@ -16,13 +16,13 @@ import (
 func last() map[reflect.Type]int {
 	return map[reflect.Type]int{
 		reflect.TypeFor[stepwell.RunStatus]():     int(stepwell.RunSkipped),
-		reflect.TypeFor[stepwell.ItemKind]():      int(stepwell.ItemTimeout),
+		reflect.TypeFor[stepwell.ItemKind]():      int(stepwell.ItemInvoke),
 		reflect.TypeFor[stepwell.LimitKind]():     int(stepwell.LimitThrottle),
 		reflect.TypeFor[stepwell.StepKind]():      int(stepwell.StepInfer),
 		reflect.TypeFor[stepwell.StepStatus]():    int(stepwell.StepFailed),
 		reflect.TypeFor[stepwell.ResultKind]():    int(stepwell.ResultBare),
 		reflect.TypeFor[stepwell.AttemptStatus](): int(stepwell.AttemptFailed),
-		reflect.TypeFor[stepwell.WaitKind]():      int(stepwell.WaitInvoke),
+		reflect.TypeFor[stepwell.WaitKind]():      int(stepwell.WaitCancel),
 		reflect.TypeFor[stepwell.Scope]():         int(stepwell.ScopeAccount),
 		reflect.TypeFor[stepwell.SingletonMode](): int(stepwell.SingletonCancel),
 	}

@@ -10,11 +10,9 @@ func Transition(t stepwell.Transition) *runv1.Transition {
 	return &runv1.Transition{
 		RunId: ULID(t.Run.ULID), EnvironmentId: UUID(t.Environment.UUID), Settles: string(t.Settles), Generation: int32(t.Generation), Keep: t.Keep,
 		Time: Time(t.At), Attempt: optional(t.Attempt, Attempt), Records: Each(t.Records, Step),
-		Opens: Each(t.Opens, opening), Retry: optional(t.Retry, Item), Discover: t.Discover,
+		Opens: Each(t.Opens, opening), Retry: optional(t.Retry, Item),
 		RequestVersion: int32(t.RequestVersion),
-		End: optional(t.End, func(e stepwell.End) *runv1.End {
-			return &runv1.End{Status: RunStatus(e.Status), Output: e.Output}
-		}),
+		End:            optional(t.End, end),
 	}
 }
 
@@ -25,21 +23,44 @@ func FromTransition(m *runv1.Transition) stepwell.Transition {
 		Environment: stepwell.EnvironmentID{UUID: FromUUID(m.GetEnvironmentId())}, Settles: stepwell.ItemID(m.GetSettles()),
 		Generation: int(m.GetGeneration()), Keep: m.GetKeep(), At: FromTime(m.GetTime()),
 		Attempt: fromOptional(m.GetAttempt(), FromAttempt), Records: Each(m.GetRecords(), FromStep),
-		Opens: Each(m.GetOpens(), fromOpening), Retry: fromOptional(m.GetRetry(), FromItem), Discover: m.GetDiscover(),
+		Opens: Each(m.GetOpens(), fromOpening), Retry: fromOptional(m.GetRetry(), FromItem),
 		RequestVersion: int(m.GetRequestVersion()),
-		End: fromOptional(m.GetEnd(), func(m *runv1.End) stepwell.End {
-			return stepwell.End{Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput()}
-		}),
+		End:            fromOptional(m.GetEnd(), fromEnd),
 	}
 }
 
+func end(e stepwell.End) *runv1.End {
+	return &runv1.End{
+		Status: RunStatus(e.Status), Output: e.Output, Emits: Each(e.Emits, Event), Unheard: e.Unheard,
+		Resumes: Each(e.Resumes, resume),
+	}
+}
+
+func fromEnd(m *runv1.End) stepwell.End {
+	return stepwell.End{
+		Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput(), Emits: Each(m.GetEmits(), FromEvent),
+		Unheard: m.GetUnheard(), Resumes: Each(m.GetResumes(), fromResume),
+	}
+}
+
+func resume(r stepwell.Resume) *runv1.Resume {
+	return &runv1.Resume{ItemId: string(r.Item), Step: Step(r.Step)}
+}
+
+func fromResume(m *runv1.Resume) stepwell.Resume {
+	return stepwell.Resume{Item: stepwell.ItemID(m.GetItemId()), Step: FromStep(m.GetStep())}
+}
+
 func opening(o stepwell.Opening) *runv1.Opening {
-	return &runv1.Opening{Step: Step(o.Step), Item: Item(o.Item), Wait: optional(o.Wait, Wait)}
+	return &runv1.Opening{
+		Step: Step(o.Step), Item: Item(o.Item), Wait: optional(o.Wait, Wait), Emits: optional(o.Emits, Event),
+	}
 }
 
 func fromOpening(m *runv1.Opening) stepwell.Opening {
 	return stepwell.Opening{
 		Step: FromStep(m.GetStep()), Item: FromItem(m.GetItem()), Wait: fromOptional(m.GetWait(), FromWait),
+		Emits: fromOptional(m.GetEmits(), FromEvent),
 	}
 }
 
@@ -48,7 +69,7 @@ func Wait(w stepwell.Wait) *runv1.Wait {
 	return &runv1.Wait{
 		RunId: ULID(w.Run.ULID), EnvironmentId: UUID(w.Environment.UUID), Kind: enum[runv1.WaitKind](w.Kind),
 		Item: Item(w.Item), Name: w.Name, Expression: w.Expression, Shape: w.Shape, KeyHash: w.KeyHash,
-		Since: Time(w.Since),
+		Since: Time(w.Since), Until: Time(w.Until), Replaces: w.Replaces,
 	}
 }
 
@@ -59,15 +80,16 @@ func FromWait(m *runv1.Wait) stepwell.Wait {
 		Environment: stepwell.EnvironmentID{UUID: FromUUID(m.GetEnvironmentId())},
 		Kind:        fromEnum[stepwell.WaitKind](m.GetKind()), Item: FromItem(m.GetItem()), Name: m.GetName(),
 		Expression: m.GetExpression(), Shape: m.GetShape(), KeyHash: m.GetKeyHash(), Since: FromTime(m.GetSince()),
+		Until: FromTime(m.GetUntil()), Replaces: m.GetReplaces(),
 	}
 }
 
 // RunStart is the message of a run's start.
 func RunStart(s stepwell.RunStart) *runv1.RunStart {
-	return &runv1.RunStart{Run: Run(s.Run), Key: s.Key}
+	return &runv1.RunStart{Run: Run(s.Run), Key: s.Key, Waits: Each(s.Waits, Wait)}
 }
 
 // FromRunStart is the run's start of a message.
 func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
-	return stepwell.RunStart{Run: FromRun(m.GetRun()), Key: m.GetKey()}
+	return stepwell.RunStart{Run: FromRun(m.GetRun()), Key: m.GetKey(), Waits: Each(m.GetWaits(), FromWait)}
 }

@@ -30,3 +30,31 @@ func (c *Client) Publish(ctx context.Context, events []stepwell.Event) error {
 	_, err := c.runner.Publish(ctx, &runnerv1.PublishRequest{Events: wire.Each(events, wire.Event)}, grpc.WaitForReady(false))
 	return err
 }
+
+// Nudge says that the store holds something for a runner to look at.
+func (c *Client) Nudge(ctx context.Context) error {
+	_, err := c.runner.Nudge(ctx, &runnerv1.NudgeRequest{}, grpc.WaitForReady(false))
+	return err
+}
+
+// SendSignal resumes the run that waits for a signal, and returns it. data is JSON. Errors: stepwell.ErrNotFound if none
+// does, stepwell.ErrInvalid, stepwell.ErrUnavailable, which leaves open whether it was.
+func (c *Client) SendSignal(
+	ctx context.Context, environment stepwell.EnvironmentID, signal string, data []byte,
+) (stepwell.RunID, error) {
+	m, err := c.runner.SendSignal(ctx, &runnerv1.SendSignalRequest{
+		EnvironmentId: wire.UUID(environment.UUID), Signal: signal, Data: data,
+	})
+	if err != nil {
+		return stepwell.RunID{}, err
+	}
+	return stepwell.RunID{ULID: wire.FromULID(m.GetRunId())}, nil
+}
+
+// CancelRun cancels a run. Errors: stepwell.ErrNotFound, stepwell.ErrConflict if it has ended, stepwell.ErrUnavailable.
+func (c *Client) CancelRun(ctx context.Context, environment stepwell.EnvironmentID, run stepwell.RunID) error {
+	_, err := c.runner.CancelRun(ctx, &runnerv1.CancelRunRequest{
+		EnvironmentId: wire.UUID(environment.UUID), RunId: wire.ULID(run.ULID),
+	})
+	return err
+}

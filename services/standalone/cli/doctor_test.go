@@ -52,7 +52,7 @@ func TestDoctor(t *testing.T) {
 	out, err := stepwellIn(t, settings, "doctor")
 	require.EqualError(t, err, "problems: 1, warnings: 1")
 	require.Equal(t, []string{
-		"warning postgres the schema is at version 0; `stepwell start` will bring it to 2", noDisk,
+		"warning postgres the schema is at version 0; `stepwell start` will bring it to 3", noDisk,
 	}, linesOf(out, "postgres"))
 	require.Contains(t, linesOf(out, "redis")[0], "ok redis version ")
 	require.Contains(t, linesOf(out, "redis")[0], " is not used yet")
@@ -83,7 +83,7 @@ func TestDoctorOfPostgres(t *testing.T) {
 	settings := patient(t, map[string]string{"DATABASE_URL": instance.URL(), "STEPWELL_MIGRATE": "false"})
 	out, _ := stepwellIn(t, settings, "doctor")
 	require.Equal(t, []string{
-		"problem postgres the schema is at version 0, this release needs 2: run `stepwell migrate`", noDisk,
+		"problem postgres the schema is at version 0, this release needs 3: run `stepwell migrate`", noDisk,
 	}, linesOf(out, "postgres"))
 	_, err := stepwellIn(t, map[string]string{"DATABASE_URL": instance.URL()}, "migrate")
 	require.NoError(t, err)

@@ -36,7 +36,8 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 			})
 		}),
 		Opened: wire.Each(m.GetOpened(), wire.FromItem), Dropped: wire.FromItemIDs(m.GetDropped()),
-		Awaited: wire.Each(m.GetAwaited(), func(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }),
+		ForRunner: m.GetForRunner(),
+		Awaited:   wire.Each(m.GetAwaited(), func(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }),
 	}
 }
 
@@ -50,6 +51,7 @@ func fromCommitted(m *statev1.Committed) store.Committed {
 	return store.Committed{
 		Err: fromFailure(m.GetFailure()), Opened: wire.Each(m.GetOpened(), wire.FromItem),
 		Dropped: wire.FromItemIDs(m.GetDropped()), PriorStepCount: int(m.GetPriorStepCount()),
+		ForRunner: m.GetForRunner(),
 	}
 }
 

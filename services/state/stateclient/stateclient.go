@@ -133,6 +133,19 @@ func (c *Client) Waits(ctx context.Context, query store.WaitQuery) ([]stepwell.W
 	return wire.Each(m.GetWaits(), wire.FromWait), m.GetNextPageToken(), err
 }
 
+// SignalWait implements store.Matcher.
+func (c *Client) SignalWait(
+	ctx context.Context, environment stepwell.EnvironmentID, signal string,
+) (stepwell.Wait, error) {
+	m, err := c.state.GetSignalWait(ctx, &statev1.GetSignalWaitRequest{
+		EnvironmentId: wire.UUID(environment.UUID), Signal: signal,
+	})
+	if err != nil {
+		return stepwell.Wait{}, err
+	}
+	return wire.FromWait(m.GetWait()), nil
+}
+
 // Routed implements store.Matcher.
 func (c *Client) Routed(ctx context.Context, events []stepwell.EventID) error {
 	_, err := c.state.RouteEvents(ctx, &statev1.RouteEventsRequest{EventIds: wire.Each(events, eventID)})

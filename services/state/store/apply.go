@@ -18,29 +18,47 @@ type Applied struct {
 	Opened []stepwell.Item
 	// Dropped are the items that were closed besides the settled one.
 	Dropped []stepwell.ItemID
+	// Emits are events to be stored unrouted.
+	Emits []stepwell.Event
 }
 
-// Apply applies a transition to a run: the mechanical part of a commit, the same for every driver. recorded tells
-// whether a step of the run has its result. The run is changed only if there is no error. Outcomes:
+// Known is what a driver knows that a run does not tell. What is nil is not.
+type Known struct {
+	// Recorded tells whether a step of the run has its result.
+	Recorded func(stepwell.StepID) bool
+	// Heard tells whether somebody in the environment listens to events of a name: a function has a trigger of the name,
+	// or a run waits for it.
+	Heard func(environment stepwell.EnvironmentID, name string) bool
+	// Taken tells whether another run waits for a signal.
+	Taken func(stepwell.Wait) bool
+}
+
+// Apply applies a transition to a run: the mechanical part of a commit, the same for every driver. The run is changed only
+// if there is no error. Outcomes:
 //
 //   - stepwell.ErrNotFound: the run is of another environment than the caller's (I24).
 //   - stepwell.ErrConflict: the run has ended, or Settles is not open, or was claimed by a later lease (I5, I11, I12).
+//   - stepwell.ErrStale: somebody listens to an event that the end did not make (End.Unheard).
+//   - stepwell.ErrTaken: another run waits for a signal that this one wants to wait for.
 //   - stepwell.ErrTooLarge: a checkpoint (Keep) would take the run beyond its bounds. Who settles an item sees that
 //     coming and fails the run; a checkpoint cannot.
 //   - Otherwise the settled item is closed (unless Keep), results are recorded where there was none (I10), new steps
 //     and the retry are opened, and the run is ended or has something open (I7).
 //
 // The next discovery: there is at most one open at a time, so parallel steps that end together go on once (I13). One is
-// opened when the run would wait for nothing else, or when the transition asks for it; if one is open already and may
-// not have seen what was recorded, another follows when it is settled. The end of a step does not wait for those that
-// take part in a race: their own ends will ask.
-func Apply(run *stepwell.Run, recorded func(stepwell.StepID) bool, t stepwell.Transition) (Applied, error) {
+// opened when the run would wait for nothing else, or when a step of a race ended; if one is open already and may not
+// have seen what was recorded, another follows when it is settled. The end of a step does not wait for those that take
+// part in a race: their own ends will ask.
+func Apply(run *stepwell.Run, known Known, t stepwell.Transition) (Applied, error) {
 	settled, err := admit(*run, t)
 	if err != nil {
 		return Applied{}, err
 	}
+	if err := unheard(*run, known, t); err != nil {
+		return Applied{}, err
+	}
 	changed := *run
-	a := application{run: &changed, recorded: recorded, open: slices.Clone(run.Progress.Open), at: t.At}
+	a := application{run: &changed, known: known, open: slices.Clone(run.Progress.Open), at: t.At}
 	if err := a.apply(settled, t); err != nil {
 		return Applied{}, err
 	}
@@ -74,7 +92,9 @@ func (a *application) apply(settled stepwell.Item, t stepwell.Transition) error 
 		a.openItem(*t.Retry)
 	}
 	for _, opening := range t.Opens {
-		a.openStep(opening)
+		if err := a.openStep(opening); err != nil {
+			return err
+		}
 	}
 	a.discover(settled, t)
 	run.Progress.Open = a.open
@@ -104,6 +124,19 @@ func admit(run stepwell.Run, t stepwell.Transition) (stepwell.Item, error) {
 			t.Settles, item.Generation, stepwell.ErrConflict)
 	}
 	return item, nil
+}
+
+// unheard refuses an end that does not tell those who listen.
+func unheard(run stepwell.Run, known Known, t stepwell.Transition) error {
+	if t.End == nil || known.Heard == nil {
+		return nil
+	}
+	for _, name := range t.End.Unheard {
+		if known.Heard(run.Environment, name) {
+			return fmt.Errorf("run %s: somebody listens to %s: %w", run.ID, name, stepwell.ErrStale)
+		}
+	}
+	return nil
 }
 
 // Claim makes generation the latest lease of an open item of the run. Errors: stepwell.ErrConflict if the run has ended,
@@ -137,10 +170,15 @@ func Unpark(run *stepwell.Run, id stepwell.ItemID) bool {
 type application struct {
 	Applied
 
-	run      *stepwell.Run
-	recorded func(stepwell.StepID) bool
-	open     []stepwell.Item
-	at       time.Time
+	run   *stepwell.Run
+	known Known
+	open  []stepwell.Item
+	at    time.Time
+}
+
+// recorded tells whether a step had its result before the transition.
+func (a *application) recorded(id stepwell.StepID) bool {
+	return a.known.Recorded != nil && a.known.Recorded(id)
 }
 
 func (a *application) settle(item stepwell.Item, t stepwell.Transition) {
@@ -192,17 +230,29 @@ func (a *application) end(t stepwell.Transition) {
 	}
 	a.run.Status, a.run.Output, a.run.EndedAt = t.End.Status, t.End.Output, t.At
 	a.run.Progress.Open, a.run.Progress.Rediscover = nil, false
+	for _, event := range t.End.Emits {
+		if a.known.Heard == nil || a.known.Heard(a.run.Environment, event.Name) {
+			a.Emits = append(a.Emits, event)
+		}
+	}
 }
 
-func (a *application) openStep(opening stepwell.Opening) {
+func (a *application) openStep(opening stepwell.Opening) error {
 	id := opening.Step.ID
 	isOpen := func(o stepwell.Item) bool { return o.Kind != stepwell.ItemDiscovery && o.Step == id }
 	isRecorded := func(s stepwell.Step) bool { return s.ID == id }
 	if a.recorded(id) || slices.ContainsFunc(a.Records, isRecorded) || slices.ContainsFunc(a.open, isOpen) {
-		return
+		return nil
+	}
+	if w := opening.Wait; w != nil && w.Kind == stepwell.WaitSignal && !w.Replaces && a.known.Taken != nil && a.known.Taken(*w) {
+		return fmt.Errorf("run %s: signal %q: %w", w.Run, w.Name, stepwell.ErrTaken)
 	}
 	a.Opens = append(a.Opens, opening)
 	a.openItem(opening.Item)
+	if opening.Emits != nil {
+		a.Emits = append(a.Emits, *opening.Emits)
+	}
+	return nil
 }
 
 func (a *application) openItem(item stepwell.Item) {
@@ -213,9 +263,9 @@ func (a *application) openItem(item stepwell.Item) {
 
 func (a *application) discover(settled stepwell.Item, t stepwell.Transition) {
 	progress := &a.run.Progress
-	wanted := t.Discover || len(a.open) == 0
+	wanted := len(a.open) == 0
 	if settled.ID != "" && settled.Kind != stepwell.ItemDiscovery && !t.Keep && t.Retry == nil {
-		wanted = wanted || !slices.ContainsFunc(a.open, func(o stepwell.Item) bool { return !o.Race })
+		wanted = wanted || settled.Race || !slices.ContainsFunc(a.open, func(o stepwell.Item) bool { return !o.Race })
 	}
 	if settled.ID != "" && settled.Kind == stepwell.ItemDiscovery && !t.Keep && t.Retry == nil {
 		wanted = wanted || progress.Rediscover

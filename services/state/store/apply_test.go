@@ -37,7 +37,7 @@ func (m *model) step(t *rapid.T) {
 	before := m.run
 	before.Progress.Open = slices.Clone(before.Progress.Open)
 	isRecorded := func(id stepwell.StepID) bool { _, ok := m.results[id]; return ok }
-	applied, err := store.Apply(&m.run, isRecorded, transition)
+	applied, err := store.Apply(&m.run, store.Known{Recorded: isRecorded}, transition)
 	if err != nil {
 		require.ErrorIs(t, err, stepwell.ErrConflict)
 		require.Equal(t, before, m.run, "a refused transition changes nothing")
@@ -85,10 +85,7 @@ func (m *model) check(t *rapid.T, applied store.Applied) {
 // draw makes a transition as the engine might, of an item that may be open, settled or never heard of.
 func (m *model) draw(t *rapid.T) stepwell.Transition {
 	step := rapid.SampledFrom([]stepwell.StepID{"a", "b", "c", "d"})
-	result := stepwell.Transition{
-		Discover: rapid.Bool().Draw(t, "discover"),
-		Keep:     rapid.IntRange(0, 5).Draw(t, "keep") == 0,
-	}
+	result := stepwell.Transition{Keep: rapid.IntRange(0, 5).Draw(t, "keep") == 0}
 	item := stepwell.NewStepItem(m.run, stepwell.ItemStep, step.Draw(t, "stranger"), time.Time{})
 	if len(m.run.Progress.Open) > 0 && rapid.IntRange(0, 9).Draw(t, "known") > 0 {
 		item = rapid.SampledFrom(m.run.Progress.Open).Draw(t, "item")
@@ -100,10 +97,11 @@ func (m *model) draw(t *rapid.T) stepwell.Transition {
 		result.Records = append(result.Records, stepwell.Step{ID: id, Status: stepwell.StepCompleted})
 	}
 	for _, id := range rapid.SliceOfN(step, 0, 3).Draw(t, "opens") {
-		result.Opens = append(result.Opens, stepwell.Opening{
-			Step: stepwell.Step{ID: id},
-			Item: stepwell.NewStepItem(m.run, stepwell.ItemStep, id, time.Time{}),
-		})
+		opening := stepwell.Opening{
+			Step: stepwell.Step{ID: id}, Item: stepwell.NewStepItem(m.run, stepwell.ItemStep, id, time.Time{}),
+		}
+		opening.Item.Race = rapid.Bool().Draw(t, "race")
+		result.Opens = append(result.Opens, opening)
 	}
 	if result.Settles != "" && item.Kind != stepwell.ItemDiscovery && !result.Keep {
 		// The engine never settles a step's item without the step's result or another attempt.

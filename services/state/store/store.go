@@ -91,6 +91,8 @@ type Ingested struct {
 	Opened []stepwell.Item
 	// Dropped are items that are no longer open.
 	Dropped []stepwell.ItemID
+	// ForRunner is as in Committed.
+	ForRunner bool
 }
 
 // StartedRun is a run that a start led to.
@@ -111,7 +113,8 @@ type Loader interface {
 type Committer interface {
 	Loader
 	// Commit applies each transition as one fact, by Apply, and reports in the same order. Transitions of different
-	// runs are independent; those of one run are applied in order. Errors of one: stepwell.ErrNotFound if the run is
+	// runs are independent; those of one run are applied in order. The events that a transition emits are stored with it,
+	// unrouted, and the runs that its end resumes go on with it. Errors of one: stepwell.ErrNotFound if the run is
 	// unknown, and those of Apply.
 	Commit(ctx context.Context, transitions []stepwell.Transition) ([]Committed, error)
 	// Claim makes generation the item's latest lease, so that older ones can no longer settle it (I12). Every lease of
@@ -137,13 +140,16 @@ func LoadRun(ctx context.Context, from Loader, id stepwell.RunID) (stepwell.RunS
 // Committed reports on one transition.
 type Committed struct {
 	Err error
-	// Opened are the items that the run now waits for in addition, to be enqueued unless they are parked.
+	// Opened are the items that the run now waits for in addition, and those of runs that its end resumes, to be enqueued
+	// unless they are parked.
 	Opened []stepwell.Item
 	// Dropped are items, besides the settled one, that are no longer open: they may be removed from the queue.
 	Dropped []stepwell.ItemID
 	// PriorStepCount is how many steps of the run were recorded before the transition. Recorded steps never change, so
 	// who knew as many knew them all, and knows from Apply what the run has become, but for items of others.
 	PriorStepCount int
+	// ForRunner says that something is left for a runner to look at: an event to route, or a wait to look back for.
+	ForRunner bool
 }
 
 // Catalog keeps apps and functions.
@@ -193,6 +199,8 @@ type Matcher interface {
 	// Waits returns a page of the waits that the event may end: name and key fit, the expression is to be evaluated.
 	// next is "" when there are no more.
 	Waits(ctx context.Context, query WaitQuery) (waits []stepwell.Wait, next string, err error)
+	// SignalWait returns the wait for a signal. Errors: stepwell.ErrNotFound if no run waits for it.
+	SignalWait(ctx context.Context, environment stepwell.EnvironmentID, signal string) (stepwell.Wait, error)
 	// Routed says that all that the events do was decided.
 	Routed(ctx context.Context, events []stepwell.EventID) error
 	// LookBacks returns waits that were registered when there were events already that may end them, at most limit.

@@ -12,6 +12,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/daemon"
 	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
 	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state/stateclient"
 	"github.com/stepwell/stepwell/services/state/store/batchstore"
 )
@@ -68,6 +69,10 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 	if err != nil {
 		return err
 	}
+	runners, err := p.DialOptional(s.Network, "runner")
+	if err != nil {
+		return err
+	}
 	queue, err := redisqueue.New(s.Redis)
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 	p.OnExit(queue.Close)
 	p.NeedsReady("redis", queue.Check)
 	service, err := executor.New(s.Executor, executor.Deps{
-		State: states, Queue: queue, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
+		State: states, Queue: queue, Runner: runnerclient.New(runners), Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
 		Random: rand.Float64, Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud, Log: p.Log,
 	})
 	if err != nil {

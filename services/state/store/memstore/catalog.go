@@ -38,6 +38,17 @@ func (c *catalog) function(id stepwell.FunctionID) (stepwell.Function, stepwell.
 	return function, c.apps[function.App]
 }
 
+// listens tells whether an active function has a trigger of the name.
+func (c *catalog) listens(name string) bool {
+	for _, function := range c.functions {
+		named := func(t stepwell.Trigger) bool { return t.Event == name }
+		if function.ArchivedAt.IsZero() && slices.ContainsFunc(function.Triggers, named) {
+			return true
+		}
+	}
+	return false
+}
+
 // SyncApp implements store.Catalog.
 func (s *Store) SyncApp(_ context.Context, app stepwell.App, functions []stepwell.Function) (bool, error) {
 	s.mu.Lock()

@@ -26,17 +26,23 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 		return store.Committed{Err: fmt.Errorf("run %s: %w", t.Run, stepwell.ErrNotFound)}
 	}
 	run := copyRun(record.run)
-	applied, err := store.Apply(&run, record.isRecorded, t)
+	applied, err := store.Apply(&run, store.Known{Recorded: record.isRecorded, Heard: s.heard, Taken: s.taken}, t)
 	if err != nil {
 		return store.Committed{Err: err}
 	}
-	prior := record.run.Progress.StepCount
+	committed := store.Committed{
+		Opened: applied.Opened, Dropped: applied.Dropped, PriorStepCount: record.run.Progress.StepCount,
+	}
 	record.run = run
 	for _, opening := range applied.Opens {
 		record.put(opening.Step)
 		if opening.Wait != nil {
-			s.register(*opening.Wait)
+			committed.ForRunner = s.register(*opening.Wait) || committed.ForRunner
 		}
+	}
+	for _, event := range applied.Emits {
+		s.store(event)
+		committed.ForRunner = true
 	}
 	for _, step := range applied.Records {
 		record.put(step)
@@ -50,9 +56,20 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 		record.attempts = append(record.attempts, *t.Attempt)
 	}
 	if run.Status.Ended() {
+		for _, id := range record.cancelledBy {
+			s.unregister(id)
+		}
 		s.ended(record)
+		for _, resume := range t.End.Resumes {
+			resumed := s.commit(resume.Transition(run.Environment, t.At))
+			if resumed.Err != nil {
+				continue // it has gone on
+			}
+			committed.Opened = append(committed.Opened, resumed.Opened...)
+			committed.Dropped = append(append(committed.Dropped, resume.Item), resumed.Dropped...)
+		}
 	}
-	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped, PriorStepCount: prior}
+	return committed
 }
 
 // put adds the step, or replaces the open one by what it became.

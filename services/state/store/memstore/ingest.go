@@ -38,18 +38,13 @@ func (s *Store) ingest(request store.Ingest) store.Ingested {
 }
 
 func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *store.Ingested) []store.StartedRun {
+	if request.Unrouted {
+		s.store(in.Event)
+		return nil
+	}
 	record, known := s.events[in.Event.ID]
 	if !known {
-		record = &eventRecord{event: in.Event}
-		s.events[in.Event.ID] = record
-		s.eventIDs = insertID(s.eventIDs, in.Event.ID, compareEventIDs)
-		s.evictable.bytes += record.bytes()
-	}
-	if request.Unrouted {
-		if !known {
-			s.unrouted = append(s.unrouted, in.Event.ID)
-		}
-		return nil
+		record = s.add(in.Event)
 	}
 	first := !record.routed
 	switch {
@@ -69,6 +64,10 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 			run.events = append(run.events, in.Event.ID)
 			if !runs[i].Existed {
 				result.Opened = append(result.Opened, run.run.Progress.Open...)
+				for _, w := range start.Waits {
+					run.cancelledBy = append(run.cancelledBy, w.Item.ID)
+					result.ForRunner = s.register(w) || result.ForRunner
+				}
 			}
 		}
 	}
@@ -77,12 +76,33 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 			committed := s.commit(t)
 			result.Opened = append(result.Opened, committed.Opened...)
 			result.Dropped = append(result.Dropped, committed.Dropped...)
+			if committed.Err == nil && t.Settles != "" {
+				result.Dropped = append(result.Dropped, t.Settles)
+			}
+			result.ForRunner = result.ForRunner || committed.ForRunner
 		}
 		if record.routed {
 			s.idle(record)
 		}
 	}
 	return runs
+}
+
+// add keeps a new event.
+func (s *Store) add(event stepwell.Event) *eventRecord {
+	record := &eventRecord{event: event}
+	s.events[event.ID] = record
+	s.eventIDs = insertID(s.eventIDs, event.ID, compareEventIDs)
+	s.evictable.bytes += record.bytes()
+	return record
+}
+
+// store keeps an event for a runner to route, unless it is known.
+func (s *Store) store(event stepwell.Event) {
+	if _, known := s.events[event.ID]; !known {
+		s.add(event)
+		s.unrouted = append(s.unrouted, event.ID)
+	}
 }
 
 // route says that all that the event does was decided.

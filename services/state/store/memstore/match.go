@@ -3,6 +3,7 @@ package memstore
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,23 +15,47 @@ import (
 // waitName is what waits are found by.
 type waitName struct {
 	environment stepwell.EnvironmentID
+	byEvent     bool
 	name        string
 }
+
+func waitNameOf(w stepwell.Wait) waitName { return waitName{w.Environment, w.Kind.ByEvent(), w.Name} }
 
 // registered are the waits of a name by their items.
 type registered map[stepwell.ItemID]stepwell.Wait
 
-// register takes note of a wait, and whether there are events already that may end it.
-func (s *Store) register(w stepwell.Wait) {
+// register takes note of a wait, and tells whether there are events already that may end it.
+func (s *Store) register(w stepwell.Wait) (looksBack bool) {
 	if len(s.since(w)) == 0 {
-		w.Since = stepwell.Wait{}.Since
+		w.Since = time.Time{}
 	}
-	name := waitName{w.Environment, w.Name}
+	name := waitNameOf(w)
+	if w.Kind == stepwell.WaitSignal {
+		for other := range s.waits[name] {
+			s.unregister(other) // it was replaced
+		}
+	}
 	if s.waits[name] == nil {
 		s.waits[name] = registered{}
 	}
 	s.waits[name][w.Item.ID] = w
 	s.waitNames[w.Item.ID] = name
+	return !w.Since.IsZero()
+}
+
+// taken tells whether another run waits for the signal.
+func (s *Store) taken(w stepwell.Wait) bool {
+	for _, other := range s.waits[waitNameOf(w)] {
+		if other.Run != w.Run {
+			return true
+		}
+	}
+	return false
+}
+
+// heard tells whether somebody listens to events of a name.
+func (s *Store) heard(environment stepwell.EnvironmentID, name string) bool {
+	return len(s.waits[waitName{environment, true, name}]) > 0 || s.catalog(environment).listens(name)
 }
 
 // unregister ends the wait of an item, if it is one of a wait.
@@ -48,7 +73,7 @@ func (s *Store) unregister(id stepwell.ItemID) {
 // awaited tells whether there are waits of the event's name.
 func (s *Store) awaited(event stepwell.Event) bool {
 	return slices.ContainsFunc(stepwell.EventNames(event.Name), func(name string) bool {
-		return len(s.waits[waitName{event.Environment, name}]) > 0
+		return len(s.waits[waitName{event.Environment, true, name}]) > 0
 	})
 }
 
@@ -78,7 +103,7 @@ func (s *Store) Waits(_ context.Context, query store.WaitQuery) ([]stepwell.Wait
 	defer s.mu.Unlock()
 	var waits []stepwell.Wait
 	for _, name := range stepwell.EventNames(query.Event.Name) {
-		for id, w := range s.waits[waitName{query.Event.Environment, name}] {
+		for id, w := range s.waits[waitName{query.Event.Environment, true, name}] {
 			if string(id) > query.Cursor && bytes.Equal(w.KeyHash, stepwell.KeyHash(w.Shape, variables)) {
 				waits = append(waits, w)
 			}
@@ -89,6 +114,18 @@ func (s *Store) Waits(_ context.Context, query store.WaitQuery) ([]stepwell.Wait
 		return waits, "", nil
 	}
 	return waits[:query.Limit], string(waits[query.Limit-1].Item.ID), nil
+}
+
+// SignalWait implements store.Matcher.
+func (s *Store) SignalWait(
+	_ context.Context, environment stepwell.EnvironmentID, signal string,
+) (stepwell.Wait, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.waits[waitName{environment, false, signal}] {
+		return w, nil
+	}
+	return stepwell.Wait{}, fmt.Errorf("wait for signal %q: %w", signal, stepwell.ErrNotFound)
 }
 
 // Routed implements store.Matcher.

@@ -87,6 +87,8 @@ type runRecord struct {
 	attempts []stepwell.Attempt
 	// events are those that list the run.
 	events []stepwell.EventID
+	// cancelledBy names the waits that cancel the run.
+	cancelledBy []stepwell.ItemID
 }
 
 func (r *runRecord) bytes() int {

@@ -16,12 +16,8 @@ type changes struct {
 	opens    pgsql.OpenStepsParams
 	records  pgsql.RecordStepsParams
 	attempts pgsql.InsertAttemptsParams
-	waits    pgsql.InsertWaitsParams
-	// shapes are the shapes of waits, as columns.
-	shapes struct {
-		environments  []pgtype.UUID
-		names, shapes []string
-	}
+	waits    waitRows
+	events   pgsql.InsertEventsParams
 	// waitRuns and waitSteps are of waits that are over.
 	waitRuns  []pgtype.UUID
 	waitSteps []string
@@ -29,11 +25,14 @@ type changes struct {
 
 func (c *changes) add(t stepwell.Transition, applied store.Applied) {
 	run := pgULID(t.Run.ULID)
-	if last := firstID(t.At.Add(clocksApart)); compareIDs(last, c.waits.Last) > 0 {
-		c.waits.Last = last
-	}
 	for i, opening := range applied.Opens {
 		c.open(run, i, opening)
+		if opening.Wait != nil {
+			c.waits.add(*opening.Wait, t.At)
+		}
+	}
+	for _, event := range applied.Emits {
+		appendEvent(&c.events, event, false)
 	}
 	for i, step := range applied.Records {
 		c.record(run, i, step)
@@ -77,29 +76,6 @@ func (c *changes) open(run pgtype.UUID, order int, o stepwell.Opening) {
 	c.opens.OpenedOrders = append(c.opens.OpenedOrders, int16(order))
 	c.opens.StartedAt = append(c.opens.StartedAt, pgTime(o.Step.StartedAt))
 	c.opens.DueAt = append(c.opens.DueAt, pgTime(o.Step.DueAt))
-	if o.Wait != nil {
-		c.wait(run, *o.Wait)
-	}
-}
-
-func (c *changes) wait(run pgtype.UUID, w stepwell.Wait) {
-	prefix, _ := strings.CutSuffix(w.Name, "*")
-	if prefix == w.Name {
-		prefix = ""
-	}
-	c.waits.RunIds = append(c.waits.RunIds, run)
-	c.waits.StepIds = append(c.waits.StepIds, string(w.Item.Step))
-	c.waits.EnvironmentIds = append(c.waits.EnvironmentIds, pgUUID(w.Environment.UUID))
-	c.waits.Kinds = append(c.waits.Kinds, int16(w.Kind))
-	c.waits.Names = append(c.waits.Names, w.Name)
-	c.waits.Prefixes = append(c.waits.Prefixes, prefix)
-	c.waits.Shapes = append(c.waits.Shapes, w.Shape)
-	c.waits.KeyHashes = append(c.waits.KeyHashes, append([]byte{}, w.KeyHash...))
-	c.waits.Expressions = append(c.waits.Expressions, w.Expression)
-	c.waits.Since = append(c.waits.Since, pgTime(w.Since))
-	c.waits.FirstIds = append(c.waits.FirstIds, firstID(w.Since))
-	c.shapes.environments = append(c.shapes.environments, pgUUID(w.Environment.UUID))
-	c.shapes.names, c.shapes.shapes = append(c.shapes.names, w.Name), append(c.shapes.shapes, w.Shape)
 }
 
 func (c *changes) record(run pgtype.UUID, order int, s stepwell.Step) {
@@ -127,7 +103,8 @@ func (c *changes) dropWait(run pgtype.UUID, id stepwell.ItemID) {
 }
 
 // write queues the rows. Steps that were opened and recorded in the same batch are opened first.
-func (c *changes) write(ctx context.Context, q *pgsql.Queries) error {
+func (c *changes) write(ctx context.Context, p *pipeline) error {
+	q := pgsql.New(p)
 	if len(c.opens.RunIds) > 0 {
 		if err := q.OpenSteps(ctx, c.opens); err != nil {
 			return err
@@ -143,13 +120,11 @@ func (c *changes) write(ctx context.Context, q *pgsql.Queries) error {
 			return err
 		}
 	}
-	if len(c.waits.RunIds) > 0 {
-		if err := q.InsertWaits(ctx, c.waits); err != nil {
-			return err
-		}
-		if err := q.InsertWaitShapes(ctx, c.shapes.environments, c.shapes.names, c.shapes.shapes); err != nil {
-			return err
-		}
+	if len(c.events.Ids) > 0 {
+		insertEvents(p, new([]pgsql.InsertEventsRow), c.events)
+	}
+	if err := c.waits.write(ctx, p); err != nil {
+		return err
 	}
 	if len(c.waitRuns) > 0 {
 		return q.DeleteWaits(ctx, c.waitRuns, c.waitSteps)
@@ -201,6 +176,9 @@ func endRuns(ctx context.Context, q *pgsql.Queries, runs []stepwell.Run) error {
 	}
 	e.First, e.Last = span(e.Ids)
 	if err := q.EndRuns(ctx, e); err != nil {
+		return err
+	}
+	if err := q.DeleteWaitsOfRuns(ctx, e.Ids); err != nil {
 		return err
 	}
 	return q.DeleteHeads(ctx, e.Ids)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -68,7 +69,15 @@ func (s *Store) commit(ctx context.Context, transitions []stepwell.Transition, r
 			return err
 		}
 		p.commit()
-		return p.send(ctx, conn)
+		if err := p.send(ctx, conn); err != nil {
+			return err
+		}
+		if slices.Contains(heads.changes.waits.looksBack, true) {
+			for i := range results { // it does no harm that a runner looks for nothing
+				results[i].ForRunner = results[i].ForRunner || len(transitions[i].Opens) > 0
+			}
+		}
+		return nil
 	})
 }
 
@@ -78,7 +87,8 @@ type heads struct {
 	// order is that of locking, so that what is written is in order too.
 	order    []stepwell.RunID
 	recorded map[stepKey]bool
-	changes  changes
+	listeners
+	changes changes
 }
 
 // head is one locked run.
@@ -101,7 +111,7 @@ func lockHeads(
 	h := &heads{runs: map[stepwell.RunID]*head{}, recorded: map[stepKey]bool{}}
 	var runIDs, stepRuns []pgtype.UUID
 	var steps []string
-	for _, t := range transitions {
+	for _, t := range withResumed(transitions) {
 		if h.runs[t.Run] == nil {
 			h.runs[t.Run] = &head{}
 			runIDs = append(runIDs, pgULID(t.Run.ULID))
@@ -119,9 +129,11 @@ func lockHeads(
 	if len(steps) > 0 {
 		collect(p, &recorded, pgsql.RecordedSteps, stepRuns, steps)
 	}
+	h.ask(p, transitions)
 	if err := p.send(ctx, conn); err != nil {
 		return nil, fmt.Errorf("lock runs: %w", err)
 	}
+	h.learn()
 	for _, row := range locked {
 		run, err := fromHead(row)
 		if err != nil {
@@ -134,6 +146,19 @@ func lockHeads(
 		h.recorded[stepKey{stepwell.RunID{ULID: row.RunID.Bytes}, stepwell.StepID(row.StepID)}] = true
 	}
 	return h, h.explainMissing(ctx, conn)
+}
+
+// withResumed are the transitions and those of the runs that their ends resume.
+func withResumed(transitions []stepwell.Transition) []stepwell.Transition {
+	all := slices.Clip(transitions)
+	for _, t := range transitions {
+		if t.End != nil {
+			for _, resume := range t.End.Resumes {
+				all = append(all, resume.Transition(t.Environment, t.At))
+			}
+		}
+	}
+	return all
 }
 
 // explainMissing finds out of runs without a head whether they have ended or are unknown.
@@ -171,9 +196,14 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 	if head.missing != nil {
 		return store.Committed{Err: head.missing}
 	}
-	recorded := func(id stepwell.StepID) bool { return h.recorded[stepKey{t.Run, id}] }
 	prior := head.run.Progress.StepCount
-	applied, err := store.Apply(&head.run, recorded, t)
+	applied, err := store.Apply(&head.run, store.Known{
+		Recorded: func(id stepwell.StepID) bool { return h.recorded[stepKey{t.Run, id}] },
+		Heard: func(environment stepwell.EnvironmentID, name string) bool {
+			return h.heard[nameOf{environment, name}]
+		},
+		Taken: h.taken,
+	}, t)
 	if err != nil {
 		return store.Committed{Err: err}
 	}
@@ -181,8 +211,27 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 	for _, step := range applied.Records {
 		h.recorded[stepKey{t.Run, step.ID}] = true
 	}
+	h.note(applied.Opens)
 	h.changes.add(t, applied)
-	return store.Committed{Opened: applied.Opened, Dropped: applied.Dropped, PriorStepCount: prior}
+	committed := store.Committed{
+		Opened: applied.Opened, Dropped: applied.Dropped, PriorStepCount: prior, ForRunner: len(applied.Emits) > 0,
+	}
+	if t.End != nil {
+		h.resume(t, &committed)
+	}
+	return committed
+}
+
+// resume resumes the runs that wait for one that ended. Those that have gone on are passed over.
+func (h *heads) resume(t stepwell.Transition, committed *store.Committed) {
+	for _, resume := range t.End.Resumes {
+		resumed := h.apply(resume.Transition(t.Environment, t.At))
+		if resumed.Err != nil {
+			continue
+		}
+		committed.Opened = append(committed.Opened, resumed.Opened...)
+		committed.Dropped = append(append(committed.Dropped, resume.Item), resumed.Dropped...)
+	}
 }
 
 // write queues all that changed.
@@ -204,7 +253,7 @@ func (h *heads) write(ctx context.Context, p *pipeline) error {
 	if err := endRuns(ctx, q, ended); err != nil {
 		return err
 	}
-	return h.changes.write(ctx, q)
+	return h.changes.write(ctx, p)
 }
 
 // Claim implements store.Committer.

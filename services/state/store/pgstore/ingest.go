@@ -101,6 +101,8 @@ type ingestion struct {
 	// starts are those of all requests, in order; byKey finds those of which a key decides.
 	starts []*startInProgress
 	byKey  map[startKey]*startInProgress
+	// waits are those of new runs.
+	waits waitRows
 }
 
 func newIngestion(requests []store.Ingest) *ingestion {
@@ -135,6 +137,9 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 		environments = append(environments, pgUUID(request.Environment.UUID))
 		for _, i := range request.Events {
 			names.share(i.Event)
+			for _, start := range i.Starts {
+				names.register(start.Waits)
+			}
 			if !request.Unrouted {
 				routed = append(routed, pgULID(i.Event.ID.ULID))
 				waitNames = append(waitNames, waitNamesOf(i.Event))
@@ -153,8 +158,7 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 		return nil, err
 	}
 	collect(p, &revisions, pgsql.CatalogRevisions, environments)
-	collect(p, &inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
-		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed, e.WaitNames)
+	insertEvents(p, &inserted, e)
 	first, last := span(routed)
 	collect(p, &rerouted, pgsql.RouteEvents, first, last, routed, waitNames)
 	if err := p.send(ctx, conn); err != nil {
@@ -169,6 +173,12 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 		in.first[id], in.awaited[id] = true, !row.Routed
 	}
 	return in.stale(revisions), nil
+}
+
+// insertEvents queues the rows of events.
+func insertEvents(p *pipeline, inserted *[]pgsql.InsertEventsRow, e pgsql.InsertEventsParams) {
+	collect(p, inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
+		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed, e.WaitNames)
 }
 
 func appendEvent(e *pgsql.InsertEventsParams, event stepwell.Event, routed bool) {
@@ -203,7 +213,7 @@ func (in *ingestion) stale(revisions []pgsql.CatalogRevisionsRow) []int {
 // storeRuns stores the new runs and what the events change in others, and commits.
 func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store.Ingested) error {
 	p := &pipeline{}
-	if err := in.insertRuns(ctx, pgsql.New(p)); err != nil {
+	if err := in.insertRuns(ctx, p); err != nil {
 		return err
 	}
 	at, starts := 0, in.starts
@@ -233,10 +243,14 @@ func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store
 	if err := p.send(ctx, conn); err != nil {
 		return fmt.Errorf("store runs: %w", err)
 	}
+	if slices.Contains(in.waits.looksBack, true) {
+		results[0].ForRunner = true // whoever gets the answer tells a runner
+	}
 	return nil
 }
 
-func (in *ingestion) insertRuns(ctx context.Context, q *pgsql.Queries) error {
+func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
+	q := pgsql.New(p)
 	var runs pgsql.InsertRunsParams
 	var heads pgsql.InsertHeadsParams
 	var linkEvents, linkRuns []pgtype.UUID
@@ -251,6 +265,9 @@ func (in *ingestion) insertRuns(ctx context.Context, q *pgsql.Queries) error {
 		if err := appendRun(&runs, &heads, start.Run); err != nil {
 			return err
 		}
+		for _, w := range start.Waits {
+			in.waits.add(w, start.Run.CreatedAt)
+		}
 	}
 	if len(runs.Ids) > 0 {
 		if err := q.InsertRuns(ctx, runs); err != nil {
@@ -259,6 +276,9 @@ func (in *ingestion) insertRuns(ctx context.Context, q *pgsql.Queries) error {
 		if err := q.InsertHeads(ctx, heads); err != nil {
 			return err
 		}
+	}
+	if err := in.waits.write(ctx, p); err != nil {
+		return err
 	}
 	if len(linkRuns) > 0 {
 		return q.InsertEventRuns(ctx, linkEvents, linkRuns)
@@ -335,6 +355,10 @@ func (in *ingestion) applyTransitions(ctx context.Context, conn sender, p *pipel
 		committed := heads.apply(t)
 		results[of[i]].Opened = append(results[of[i]].Opened, committed.Opened...)
 		results[of[i]].Dropped = append(results[of[i]].Dropped, committed.Dropped...)
+		if committed.Err == nil && t.Settles != "" {
+			results[of[i]].Dropped = append(results[of[i]].Dropped, t.Settles)
+		}
+		results[of[i]].ForRunner = results[of[i]].ForRunner || committed.ForRunner
 	}
 	return heads.write(ctx, p)
 }

@@ -72,13 +72,24 @@ func (l *nameLocks) lock(ctx context.Context, p *pipeline) error {
 	return pgsql.New(p).LockNames(ctx, keys, exclusive)
 }
 
+// register adds the names of waits.
+func (l *nameLocks) register(waits []stepwell.Wait) {
+	for _, w := range waits {
+		name := w.Name
+		if !w.Kind.ByEvent() {
+			name = "\n" + name // no event has such a name
+		}
+		l.add(w.Environment, name, true)
+	}
+}
+
 // lockWaitNames queues the locks of the waits that transitions register.
 func lockWaitNames(ctx context.Context, p *pipeline, transitions []stepwell.Transition) error {
 	var names nameLocks
 	for _, t := range transitions {
 		for _, opening := range t.Opens {
-			if w := opening.Wait; w != nil {
-				names.add(w.Environment, w.Name, true)
+			if opening.Wait != nil {
+				names.register([]stepwell.Wait{*opening.Wait})
 			}
 		}
 	}
@@ -133,6 +144,7 @@ func fromWait(row pgsql.Wait) stepwell.Wait {
 	w := stepwell.Wait{
 		Run: run.ID, Environment: stepwell.EnvironmentID{UUID: row.EnvironmentID.Bytes}, Kind: stepwell.WaitKind(row.Kind),
 		Name: row.Name, Expression: row.Expression, Shape: row.Shape, Since: fromTime(row.Since),
+		Until: fromTime(row.Until),
 	}
 	if len(row.KeyHash) > 0 {
 		w.KeyHash = row.KeyHash
@@ -140,6 +152,22 @@ func fromWait(row pgsql.Wait) stepwell.Wait {
 	item := stepwell.NewStepItem(run, stepwell.ItemTimeout, stepwell.StepID(row.StepID), w.Item.DueAt)
 	w.Item = stepwell.Item{ID: item.ID, Run: run.ID, Kind: item.Kind, Step: item.Step}
 	return w
+}
+
+// SignalWait implements store.Matcher.
+func (s *Store) SignalWait(
+	ctx context.Context, environment stepwell.EnvironmentID, signal string,
+) (stepwell.Wait, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
+	defer cancel()
+	rows, err := pgsql.New(s.writes).SignalWaits(ctx, []pgtype.UUID{pgUUID(environment.UUID)}, []string{signal})
+	switch {
+	case err != nil:
+		return stepwell.Wait{}, fmt.Errorf("find wait for signal: %w", classify(err))
+	case len(rows) == 0:
+		return stepwell.Wait{}, fmt.Errorf("wait for signal %q: %w", signal, stepwell.ErrNotFound)
+	}
+	return fromWait(rows[0]), nil
 }
 
 // Routed implements store.Matcher.

@@ -344,15 +344,18 @@ func seeded(t *testing.T, n int) stepwell.RunID {
 func settle(t *testing.T, s *pgstore.Store, run stepwell.Run) {
 	t.Helper()
 	first := run.Progress.Open[0]
-	timeout := stepwell.NewStepItem(run, stepwell.ItemTimeout, "w", at())
+	timeout, signal := stepwell.NewStepItem(run, stepwell.ItemTimeout, "w", at()), stepwell.NewStepItem(run, stepwell.ItemTimeout, "s", at())
 	for _, transition := range []stepwell.Transition{{
 		Run: run.ID, Settles: first.ID, At: at(), Records: []stepwell.Step{{ID: "a", Status: stepwell.StepCompleted}},
 		Attempt: &stepwell.Attempt{Item: first.ID, StartedAt: at(), EndedAt: at()},
 		Opens: []stepwell.Opening{{Step: stepwell.Step{ID: "w"}, Item: timeout, Wait: &stepwell.Wait{
 			Run: run.ID, Environment: run.Environment, Item: timeout, Name: "e", Since: at(),
+		}}, {Step: stepwell.Step{ID: "s"}, Item: signal, Wait: &stepwell.Wait{
+			Run: run.ID, Environment: run.Environment, Item: signal, Kind: stepwell.WaitSignal, Name: run.ID.String(),
 		}}},
 	}, {
-		Run: run.ID, Settles: timeout.ID, At: at(), Generation: 1, End: &stepwell.End{Status: stepwell.RunCompleted},
+		Run: run.ID, Environment: run.Environment, Settles: timeout.ID, At: at(), Generation: 1,
+		End: &stepwell.End{Status: stepwell.RunCompleted, Unheard: []string{stepwell.EventFinished}},
 	}} {
 		results, err := s.Commit(t.Context(), []stepwell.Transition{transition})
 		require.NoError(t, err)

@@ -168,15 +168,11 @@ func testParallelStepsGoOnOnce(t *testing.T, f *fixture) {
 
 func testStepEndingDuringDiscoveryIsSeen(t *testing.T, f *fixture) {
 	run, item := f.newRun()
-	items := f.plan(run, item, "a", "b", "c")
+	items := f.race(run, item, "a", "b", "c")
 	// Each end asks for a discovery: the first gets one, the second ends while it is open.
-	race := settle(items[0], `1`)
-	race.Discover = true
-	first := f.mustCommit(race)
+	first := f.mustCommit(settle(items[0], `1`))
 	require.Equal(t, 1, discoveries(first))
-	race = settle(items[1], `2`)
-	race.Discover = true
-	require.Empty(t, f.mustCommit(race))
+	require.Empty(t, f.mustCommit(settle(items[1], `2`)))
 	second := f.mustCommit(stepwell.Transition{Run: run.ID, Settles: first[0].ID})
 	require.Equal(t, 1, discoveries(second), "what ended meanwhile must be seen")
 	require.Empty(t, f.mustCommit(stepwell.Transition{Run: run.ID, Settles: second[0].ID}), "c is still open")
@@ -297,11 +293,9 @@ func testCheckpointBeyondBoundsIsRefused(t *testing.T, f *fixture) {
 
 func testKnownStepIsNotOpenedAgain(t *testing.T, f *fixture) {
 	run, item := f.newRun()
-	items := f.plan(run, item, "a", "b", "a")
+	items := f.race(run, item, "a", "b", "a")
 	require.Len(t, items, 2)
-	race := settle(items[0], `1`)
-	race.Discover = true
-	discovery := f.mustCommit(race)
+	discovery := f.mustCommit(settle(items[0], `1`))
 	require.Len(t, f.plan(run, discovery[0], "a", "b", "c"), 1, "a is recorded, b is open")
 }
 

@@ -180,7 +180,7 @@ func (m *model) transition(t *rapid.T) stepwell.Transition {
 	m.now = m.now.Add(time.Millisecond)
 	result := stepwell.Transition{
 		Run: item.Run, Settles: item.ID, At: m.now, Generation: rapid.IntRange(0, 2).Draw(t, "generation"),
-		Keep: rapid.IntRange(0, 5).Draw(t, "keep") == 0, Discover: item.Race, RequestVersion: 2,
+		Keep: rapid.IntRange(0, 5).Draw(t, "keep") == 0, RequestVersion: 2,
 	}
 	if item.Kind != stepwell.ItemDiscovery {
 		result.Records = append(result.Records, recorded(item.Step, `1`))

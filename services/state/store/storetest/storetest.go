@@ -48,6 +48,13 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I15_WaitEndsWithItsStep":               testWaitEndsWithItsStep,
 		"I15_WaitLooksBack":                     testWaitLooksBack,
 		"I15_EventAndWaitDoNotMissEachOther":    testEventAndWaitDoNotMissEachOther,
+		"I14_EndResumesTheInvoker":              testEndResumesTheInvoker,
+		"I14_InvocationIsStoredWithItsStep":     testInvocationIsStoredWithItsStep,
+		"I6_WhoListensIsTold":                   testWhoListensIsTold,
+		"I6_RunThatWaitsListens":                testRunThatWaitsListens,
+		"SignalHasOneWait":                      testSignalHasOneWait,
+		"SignalWaitIsReplaced":                  testSignalWaitIsReplaced,
+		"I16_RunListensToWhatCancelsIt":         testRunListensToWhatCancelsIt,
 		"RetryKeepsTheRunGoing":                 testRetryKeepsTheRunGoing,
 		"CheckpointKeepsItemAndForgives":        testCheckpointKeepsItemAndForgives,
 		"CheckpointBeyondBoundsIsRefused":       testCheckpointBeyondBoundsIsRefused,
@@ -188,6 +195,18 @@ func (f *fixture) plan(run stepwell.Run, item stepwell.Item, steps ...stepwell.S
 	t := stepwell.Transition{Run: run.ID, Settles: item.ID}
 	for _, step := range steps {
 		t.Opens = append(t.Opens, opening(run, step))
+	}
+	return f.mustCommit(t)
+}
+
+// race is plan, of steps that take part in a race.
+func (f *fixture) race(run stepwell.Run, item stepwell.Item, steps ...stepwell.StepID) []stepwell.Item {
+	f.t.Helper()
+	t := stepwell.Transition{Run: run.ID, Settles: item.ID}
+	for _, step := range steps {
+		racing := opening(run, step)
+		racing.Item.Race = true
+		t.Opens = append(t.Opens, racing)
 	}
 	return f.mustCommit(t)
 }

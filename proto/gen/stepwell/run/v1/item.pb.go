@@ -36,6 +36,8 @@ const (
 	ItemKind_ITEM_KIND_SLEEP ItemKind = 3
 	// Record that a wait ended without what it waited for.
 	ItemKind_ITEM_KIND_TIMEOUT ItemKind = 4
+	// Record that an invoked function did not end in time.
+	ItemKind_ITEM_KIND_INVOKE ItemKind = 5
 )
 
 // Enum value maps for ItemKind.
@@ -46,6 +48,7 @@ var (
 		2: "ITEM_KIND_STEP",
 		3: "ITEM_KIND_SLEEP",
 		4: "ITEM_KIND_TIMEOUT",
+		5: "ITEM_KIND_INVOKE",
 	}
 	ItemKind_value = map[string]int32{
 		"ITEM_KIND_UNSPECIFIED": 0,
@@ -53,6 +56,7 @@ var (
 		"ITEM_KIND_STEP":        2,
 		"ITEM_KIND_SLEEP":       3,
 		"ITEM_KIND_TIMEOUT":     4,
+		"ITEM_KIND_INVOKE":      5,
 	}
 )
 
@@ -400,13 +404,14 @@ const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\bLimitKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.LimitKindR\x04kind\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value*~\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value*\x94\x01\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ITEM_KIND_DISCOVERY\x10\x01\x12\x12\n" +
 	"\x0eITEM_KIND_STEP\x10\x02\x12\x13\n" +
 	"\x0fITEM_KIND_SLEEP\x10\x03\x12\x15\n" +
-	"\x11ITEM_KIND_TIMEOUT\x10\x04*\\\n" +
+	"\x11ITEM_KIND_TIMEOUT\x10\x04\x12\x14\n" +
+	"\x10ITEM_KIND_INVOKE\x10\x05*\\\n" +
 	"\tLimitKind\x12\x1a\n" +
 	"\x16LIMIT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16LIMIT_KIND_CONCURRENCY\x10\x01\x12\x17\n" +

@@ -7,6 +7,7 @@
 package runv1
 
 import (
+	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -32,8 +33,8 @@ const (
 	WaitKind_WAIT_KIND_EVENT WaitKind = 1
 	// A signal.
 	WaitKind_WAIT_KIND_SIGNAL WaitKind = 2
-	// A child run.
-	WaitKind_WAIT_KIND_INVOKE WaitKind = 3
+	// An event that cancels the run.
+	WaitKind_WAIT_KIND_CANCEL WaitKind = 3
 )
 
 // Enum value maps for WaitKind.
@@ -42,13 +43,13 @@ var (
 		0: "WAIT_KIND_UNSPECIFIED",
 		1: "WAIT_KIND_EVENT",
 		2: "WAIT_KIND_SIGNAL",
-		3: "WAIT_KIND_INVOKE",
+		3: "WAIT_KIND_CANCEL",
 	}
 	WaitKind_value = map[string]int32{
 		"WAIT_KIND_UNSPECIFIED": 0,
 		"WAIT_KIND_EVENT":       1,
 		"WAIT_KIND_SIGNAL":      2,
-		"WAIT_KIND_INVOKE":      3,
+		"WAIT_KIND_CANCEL":      3,
 	}
 )
 
@@ -100,14 +101,12 @@ type Transition struct {
 	Opens []*Opening `protobuf:"bytes,8,rep,name=opens,proto3" json:"opens,omitempty"`
 	// The settled item's next attempt.
 	Retry *Item `protobuf:"bytes,9,opt,name=retry,proto3" json:"retry,omitempty"`
-	// A discovery is wanted although others are open.
-	Discover bool `protobuf:"varint,10,opt,name=discover,proto3" json:"discover,omitempty"`
 	// The protocol version that the app answered with; 0 if it did not.
-	RequestVersion int32 `protobuf:"varint,11,opt,name=request_version,json=requestVersion,proto3" json:"request_version,omitempty"`
+	RequestVersion int32 `protobuf:"varint,10,opt,name=request_version,json=requestVersion,proto3" json:"request_version,omitempty"`
 	// Finishes the run.
-	End *End `protobuf:"bytes,12,opt,name=end,proto3" json:"end,omitempty"`
-	// The caller's environment, for a decision from outside: a UUID, 16 bytes.
-	EnvironmentId []byte `protobuf:"bytes,13,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	End *End `protobuf:"bytes,11,opt,name=end,proto3" json:"end,omitempty"`
+	// The caller's environment, for a decision from outside or an end: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,12,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,13 +204,6 @@ func (x *Transition) GetRetry() *Item {
 	return nil
 }
 
-func (x *Transition) GetDiscover() bool {
-	if x != nil {
-		return x.Discover
-	}
-	return false
-}
-
 func (x *Transition) GetRequestVersion() int32 {
 	if x != nil {
 		return x.RequestVersion
@@ -240,8 +232,10 @@ type Opening struct {
 	Step *Step `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
 	// Its item.
 	Item *Item `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
-	// Set if something from outside can end it.
-	Wait          *Wait `protobuf:"bytes,3,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Set if an event or a signal can end it.
+	Wait *Wait `protobuf:"bytes,3,opt,name=wait,proto3" json:"wait,omitempty"`
+	// An event that is stored with it.
+	Emits         *v1.Event `protobuf:"bytes,4,opt,name=emits,proto3" json:"emits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -297,13 +291,26 @@ func (x *Opening) GetWait() *Wait {
 	return nil
 }
 
+func (x *Opening) GetEmits() *v1.Event {
+	if x != nil {
+		return x.Emits
+	}
+	return nil
+}
+
 // End is how a run finishes.
 type End struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A terminal status.
 	Status RunStatus `protobuf:"varint,1,opt,name=status,proto3,enum=stepwell.run.v1.RunStatus" json:"status,omitempty"`
 	// The result or failure, JSON.
-	Output        []byte `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
+	Output []byte `protobuf:"bytes,2,opt,name=output,proto3" json:"output,omitempty"`
+	// Events that are stored with it.
+	Emits []*v1.Event `protobuf:"bytes,3,rep,name=emits,proto3" json:"emits,omitempty"`
+	// Names of events that would be, if anybody listened.
+	Unheard []string `protobuf:"bytes,4,rep,name=unheard,proto3" json:"unheard,omitempty"`
+	// What ends with it in runs that wait for this one.
+	Resumes       []*Resume `protobuf:"bytes,5,rep,name=resumes,proto3" json:"resumes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -352,7 +359,83 @@ func (x *End) GetOutput() []byte {
 	return nil
 }
 
-// Wait is a run waiting for an event, a signal or a child.
+func (x *End) GetEmits() []*v1.Event {
+	if x != nil {
+		return x.Emits
+	}
+	return nil
+}
+
+func (x *End) GetUnheard() []string {
+	if x != nil {
+		return x.Unheard
+	}
+	return nil
+}
+
+func (x *End) GetResumes() []*Resume {
+	if x != nil {
+		return x.Resumes
+	}
+	return nil
+}
+
+// Resume records the step of another run's open item.
+type Resume struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The item.
+	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// The step with its result.
+	Step          *Step `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resume) Reset() {
+	*x = Resume{}
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resume) ProtoMessage() {}
+
+func (x *Resume) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resume.ProtoReflect.Descriptor instead.
+func (*Resume) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Resume) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *Resume) GetStep() *Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+// Wait is a run waiting for an event or a signal.
 type Wait struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run: a ULID, 16 bytes.
@@ -361,9 +444,9 @@ type Wait struct {
 	EnvironmentId []byte `protobuf:"bytes,2,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	// What it waits for.
 	Kind WaitKind `protobuf:"varint,3,opt,name=kind,proto3,enum=stepwell.run.v1.WaitKind" json:"kind,omitempty"`
-	// The item whose settling ends the wait.
+	// The item whose settling ends the wait, or that names one which cancels.
 	Item *Item `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
-	// The event's or signal's name, or the child's correlation id.
+	// The event's or signal's name.
 	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
 	// CEL over `event` and `async`; empty matches every event of the name.
 	Expression string `protobuf:"bytes,6,opt,name=expression,proto3" json:"expression,omitempty"`
@@ -372,14 +455,18 @@ type Wait struct {
 	// The hash of the values that it wants there.
 	KeyHash []byte `protobuf:"bytes,8,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
 	// How far back stored events match.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
+	// Until when events cancel.
+	Until *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=until,proto3" json:"until,omitempty"`
+	// It may take the signal's name from another run.
+	Replaces      bool `protobuf:"varint,11,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Wait) Reset() {
 	*x = Wait{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[3]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +478,7 @@ func (x *Wait) String() string {
 func (*Wait) ProtoMessage() {}
 
 func (x *Wait) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[3]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +491,7 @@ func (x *Wait) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wait.ProtoReflect.Descriptor instead.
 func (*Wait) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{3}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Wait) GetRunId() []byte {
@@ -470,20 +557,36 @@ func (x *Wait) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Wait) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Wait) GetReplaces() bool {
+	if x != nil {
+		return x.Replaces
+	}
+	return false
+}
+
 // RunStart is a new run, with its first discovery open.
 type RunStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// Identifies the start within its function for 24 hours.
-	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The waits that cancel it.
+	Waits         []*Wait `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunStart) Reset() {
 	*x = RunStart{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[4]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +598,7 @@ func (x *RunStart) String() string {
 func (*RunStart) ProtoMessage() {}
 
 func (x *RunStart) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[4]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +611,7 @@ func (x *RunStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStart.ProtoReflect.Descriptor instead.
 func (*RunStart) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{4}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RunStart) GetRun() *Run {
@@ -525,11 +628,18 @@ func (x *RunStart) GetKey() string {
 	return ""
 }
 
+func (x *RunStart) GetWaits() []*Wait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
 var File_stepwell_run_v1_transition_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\n" +
-	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xf7\x03\n" +
+	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xdb\x03\n" +
 	"\n" +
 	"Transition\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12\x18\n" +
@@ -542,19 +652,25 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\aattempt\x18\x06 \x01(\v2\x18.stepwell.run.v1.AttemptR\aattempt\x12/\n" +
 	"\arecords\x18\a \x03(\v2\x15.stepwell.run.v1.StepR\arecords\x12.\n" +
 	"\x05opens\x18\b \x03(\v2\x18.stepwell.run.v1.OpeningR\x05opens\x12+\n" +
-	"\x05retry\x18\t \x01(\v2\x15.stepwell.run.v1.ItemR\x05retry\x12\x1a\n" +
-	"\bdiscover\x18\n" +
-	" \x01(\bR\bdiscover\x12'\n" +
-	"\x0frequest_version\x18\v \x01(\x05R\x0erequestVersion\x12&\n" +
-	"\x03end\x18\f \x01(\v2\x14.stepwell.run.v1.EndR\x03end\x12%\n" +
-	"\x0eenvironment_id\x18\r \x01(\fR\renvironmentId\"\x8a\x01\n" +
+	"\x05retry\x18\t \x01(\v2\x15.stepwell.run.v1.ItemR\x05retry\x12'\n" +
+	"\x0frequest_version\x18\n" +
+	" \x01(\x05R\x0erequestVersion\x12&\n" +
+	"\x03end\x18\v \x01(\v2\x14.stepwell.run.v1.EndR\x03end\x12%\n" +
+	"\x0eenvironment_id\x18\f \x01(\fR\renvironmentId\"\xba\x01\n" +
 	"\aOpening\x12)\n" +
 	"\x04step\x18\x01 \x01(\v2\x15.stepwell.run.v1.StepR\x04step\x12)\n" +
 	"\x04item\x18\x02 \x01(\v2\x15.stepwell.run.v1.ItemR\x04item\x12)\n" +
-	"\x04wait\x18\x03 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\"Q\n" +
+	"\x04wait\x18\x03 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\x12.\n" +
+	"\x05emits\x18\x04 \x01(\v2\x18.stepwell.event.v1.EventR\x05emits\"\xce\x01\n" +
 	"\x03End\x122\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.RunStatusR\x06status\x12\x16\n" +
-	"\x06output\x18\x02 \x01(\fR\x06output\"\xb5\x02\n" +
+	"\x06output\x18\x02 \x01(\fR\x06output\x12.\n" +
+	"\x05emits\x18\x03 \x03(\v2\x18.stepwell.event.v1.EventR\x05emits\x12\x18\n" +
+	"\aunheard\x18\x04 \x03(\tR\aunheard\x121\n" +
+	"\aresumes\x18\x05 \x03(\v2\x17.stepwell.run.v1.ResumeR\aresumes\"L\n" +
+	"\x06Resume\x12\x17\n" +
+	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12)\n" +
+	"\x04step\x18\x02 \x01(\v2\x15.stepwell.run.v1.StepR\x04step\"\x83\x03\n" +
 	"\x04Wait\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12%\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\fR\renvironmentId\x12-\n" +
@@ -566,15 +682,19 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"expression\x12\x14\n" +
 	"\x05shape\x18\a \x01(\tR\x05shape\x12\x19\n" +
 	"\bkey_hash\x18\b \x01(\fR\akeyHash\x120\n" +
-	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"D\n" +
+	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
+	"\breplaces\x18\v \x01(\bR\breplaces\"q\n" +
 	"\bRunStart\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key*f\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12+\n" +
+	"\x05waits\x18\x03 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits*f\n" +
 	"\bWaitKind\x12\x19\n" +
 	"\x15WAIT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fWAIT_KIND_EVENT\x10\x01\x12\x14\n" +
 	"\x10WAIT_KIND_SIGNAL\x10\x02\x12\x14\n" +
-	"\x10WAIT_KIND_INVOKE\x10\x03B\xc2\x01\n" +
+	"\x10WAIT_KIND_CANCEL\x10\x03B\xc2\x01\n" +
 	"\x13com.stepwell.run.v1B\x0fTransitionProtoP\x01Z<github.com/stepwell/stepwell/proto/gen/stepwell/run/v1;runv1\xa2\x02\x03SRX\xaa\x02\x0fStepwell.Run.V1\xca\x02\x0fStepwell\\Run\\V1\xe2\x02\x1bStepwell\\Run\\V1\\GPBMetadata\xea\x02\x11Stepwell::Run::V1b\x06proto3"
 
 var (
@@ -590,41 +710,49 @@ func file_stepwell_run_v1_transition_proto_rawDescGZIP() []byte {
 }
 
 var file_stepwell_run_v1_transition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(WaitKind)(0),                 // 0: stepwell.run.v1.WaitKind
 	(*Transition)(nil),            // 1: stepwell.run.v1.Transition
 	(*Opening)(nil),               // 2: stepwell.run.v1.Opening
 	(*End)(nil),                   // 3: stepwell.run.v1.End
-	(*Wait)(nil),                  // 4: stepwell.run.v1.Wait
-	(*RunStart)(nil),              // 5: stepwell.run.v1.RunStart
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Attempt)(nil),               // 7: stepwell.run.v1.Attempt
-	(*Step)(nil),                  // 8: stepwell.run.v1.Step
-	(*Item)(nil),                  // 9: stepwell.run.v1.Item
-	(RunStatus)(0),                // 10: stepwell.run.v1.RunStatus
-	(*Run)(nil),                   // 11: stepwell.run.v1.Run
+	(*Resume)(nil),                // 4: stepwell.run.v1.Resume
+	(*Wait)(nil),                  // 5: stepwell.run.v1.Wait
+	(*RunStart)(nil),              // 6: stepwell.run.v1.RunStart
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Attempt)(nil),               // 8: stepwell.run.v1.Attempt
+	(*Step)(nil),                  // 9: stepwell.run.v1.Step
+	(*Item)(nil),                  // 10: stepwell.run.v1.Item
+	(*v1.Event)(nil),              // 11: stepwell.event.v1.Event
+	(RunStatus)(0),                // 12: stepwell.run.v1.RunStatus
+	(*Run)(nil),                   // 13: stepwell.run.v1.Run
 }
 var file_stepwell_run_v1_transition_proto_depIdxs = []int32{
-	6,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	7,  // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
-	8,  // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
+	7,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	8,  // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
+	9,  // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
 	2,  // 3: stepwell.run.v1.Transition.opens:type_name -> stepwell.run.v1.Opening
-	9,  // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
+	10, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
 	3,  // 5: stepwell.run.v1.Transition.end:type_name -> stepwell.run.v1.End
-	8,  // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
-	9,  // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
-	4,  // 8: stepwell.run.v1.Opening.wait:type_name -> stepwell.run.v1.Wait
-	10, // 9: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
-	0,  // 10: stepwell.run.v1.Wait.kind:type_name -> stepwell.run.v1.WaitKind
-	9,  // 11: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
-	6,  // 12: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
-	11, // 13: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	9,  // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
+	10, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
+	5,  // 8: stepwell.run.v1.Opening.wait:type_name -> stepwell.run.v1.Wait
+	11, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
+	12, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
+	11, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
+	4,  // 12: stepwell.run.v1.End.resumes:type_name -> stepwell.run.v1.Resume
+	9,  // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
+	0,  // 14: stepwell.run.v1.Wait.kind:type_name -> stepwell.run.v1.WaitKind
+	10, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
+	7,  // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
+	7,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
+	13, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
+	5,  // 19: stepwell.run.v1.RunStart.waits:type_name -> stepwell.run.v1.Wait
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_transition_proto_init() }
@@ -641,7 +769,7 @@ func file_stepwell_run_v1_transition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_transition_proto_rawDesc), len(file_stepwell_run_v1_transition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -105,6 +105,282 @@ func (*PublishResponse) Descriptor() ([]byte, []int) {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{1}
 }
 
+// NudgeRequest is empty.
+type NudgeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NudgeRequest) Reset() {
+	*x = NudgeRequest{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NudgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NudgeRequest) ProtoMessage() {}
+
+func (x *NudgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NudgeRequest.ProtoReflect.Descriptor instead.
+func (*NudgeRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{2}
+}
+
+// NudgeResponse is empty: a runner will look.
+type NudgeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NudgeResponse) Reset() {
+	*x = NudgeResponse{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NudgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NudgeResponse) ProtoMessage() {}
+
+func (x *NudgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NudgeResponse.ProtoReflect.Descriptor instead.
+func (*NudgeResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{3}
+}
+
+// SendSignalRequest is a signal.
+type SendSignalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,1,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Its name.
+	Signal string `protobuf:"bytes,2,opt,name=signal,proto3" json:"signal,omitempty"`
+	// What it carries, JSON.
+	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSignalRequest) Reset() {
+	*x = SendSignalRequest{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSignalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSignalRequest) ProtoMessage() {}
+
+func (x *SendSignalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSignalRequest.ProtoReflect.Descriptor instead.
+func (*SendSignalRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SendSignalRequest) GetEnvironmentId() []byte {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return nil
+}
+
+func (x *SendSignalRequest) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+func (x *SendSignalRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// SendSignalResponse tells who got it.
+type SendSignalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run that waited: a ULID, 16 bytes.
+	RunId         []byte `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSignalResponse) Reset() {
+	*x = SendSignalResponse{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSignalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSignalResponse) ProtoMessage() {}
+
+func (x *SendSignalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSignalResponse.ProtoReflect.Descriptor instead.
+func (*SendSignalResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SendSignalResponse) GetRunId() []byte {
+	if x != nil {
+		return x.RunId
+	}
+	return nil
+}
+
+// CancelRunRequest names a run.
+type CancelRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,1,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// A ULID, 16 bytes.
+	RunId         []byte `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRunRequest) Reset() {
+	*x = CancelRunRequest{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRunRequest) ProtoMessage() {}
+
+func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
+func (*CancelRunRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CancelRunRequest) GetEnvironmentId() []byte {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return nil
+}
+
+func (x *CancelRunRequest) GetRunId() []byte {
+	if x != nil {
+		return x.RunId
+	}
+	return nil
+}
+
+// CancelRunResponse is empty: the run is cancelled.
+type CancelRunResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRunResponse) Reset() {
+	*x = CancelRunResponse{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRunResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRunResponse) ProtoMessage() {}
+
+func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRunResponse.ProtoReflect.Descriptor instead.
+func (*CancelRunResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{7}
+}
+
 var File_stepwell_runner_v1_runner_service_proto protoreflect.FileDescriptor
 
 const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
@@ -112,9 +388,25 @@ const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
 	"'stepwell/runner/v1/runner_service.proto\x12\x12stepwell.runner.v1\x1a\x1dstepwell/event/v1/event.proto\"B\n" +
 	"\x0ePublishRequest\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"\x11\n" +
-	"\x0fPublishResponse2c\n" +
+	"\x0fPublishResponse\"\x0e\n" +
+	"\fNudgeRequest\"\x0f\n" +
+	"\rNudgeResponse\"f\n" +
+	"\x11SendSignalRequest\x12%\n" +
+	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x16\n" +
+	"\x06signal\x18\x02 \x01(\tR\x06signal\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"+\n" +
+	"\x12SendSignalResponse\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\fR\x05runId\"P\n" +
+	"\x10CancelRunRequest\x12%\n" +
+	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x15\n" +
+	"\x06run_id\x18\x02 \x01(\fR\x05runId\"\x13\n" +
+	"\x11CancelRunResponse2\xe8\x02\n" +
 	"\rRunnerService\x12R\n" +
-	"\aPublish\x12\".stepwell.runner.v1.PublishRequest\x1a#.stepwell.runner.v1.PublishResponseB\xda\x01\n" +
+	"\aPublish\x12\".stepwell.runner.v1.PublishRequest\x1a#.stepwell.runner.v1.PublishResponse\x12L\n" +
+	"\x05Nudge\x12 .stepwell.runner.v1.NudgeRequest\x1a!.stepwell.runner.v1.NudgeResponse\x12[\n" +
+	"\n" +
+	"SendSignal\x12%.stepwell.runner.v1.SendSignalRequest\x1a&.stepwell.runner.v1.SendSignalResponse\x12X\n" +
+	"\tCancelRun\x12$.stepwell.runner.v1.CancelRunRequest\x1a%.stepwell.runner.v1.CancelRunResponseB\xda\x01\n" +
 	"\x16com.stepwell.runner.v1B\x12RunnerServiceProtoP\x01ZBgithub.com/stepwell/stepwell/proto/gen/stepwell/runner/v1;runnerv1\xa2\x02\x03SRX\xaa\x02\x12Stepwell.Runner.V1\xca\x02\x12Stepwell\\Runner\\V1\xe2\x02\x1eStepwell\\Runner\\V1\\GPBMetadata\xea\x02\x14Stepwell::Runner::V1b\x06proto3"
 
 var (
@@ -129,18 +421,30 @@ func file_stepwell_runner_v1_runner_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescData
 }
 
-var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_stepwell_runner_v1_runner_service_proto_goTypes = []any{
-	(*PublishRequest)(nil),  // 0: stepwell.runner.v1.PublishRequest
-	(*PublishResponse)(nil), // 1: stepwell.runner.v1.PublishResponse
-	(*v1.Event)(nil),        // 2: stepwell.event.v1.Event
+	(*PublishRequest)(nil),     // 0: stepwell.runner.v1.PublishRequest
+	(*PublishResponse)(nil),    // 1: stepwell.runner.v1.PublishResponse
+	(*NudgeRequest)(nil),       // 2: stepwell.runner.v1.NudgeRequest
+	(*NudgeResponse)(nil),      // 3: stepwell.runner.v1.NudgeResponse
+	(*SendSignalRequest)(nil),  // 4: stepwell.runner.v1.SendSignalRequest
+	(*SendSignalResponse)(nil), // 5: stepwell.runner.v1.SendSignalResponse
+	(*CancelRunRequest)(nil),   // 6: stepwell.runner.v1.CancelRunRequest
+	(*CancelRunResponse)(nil),  // 7: stepwell.runner.v1.CancelRunResponse
+	(*v1.Event)(nil),           // 8: stepwell.event.v1.Event
 }
 var file_stepwell_runner_v1_runner_service_proto_depIdxs = []int32{
-	2, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
+	8, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
 	0, // 1: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
-	1, // 2: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
+	2, // 2: stepwell.runner.v1.RunnerService.Nudge:input_type -> stepwell.runner.v1.NudgeRequest
+	4, // 3: stepwell.runner.v1.RunnerService.SendSignal:input_type -> stepwell.runner.v1.SendSignalRequest
+	6, // 4: stepwell.runner.v1.RunnerService.CancelRun:input_type -> stepwell.runner.v1.CancelRunRequest
+	1, // 5: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
+	3, // 6: stepwell.runner.v1.RunnerService.Nudge:output_type -> stepwell.runner.v1.NudgeResponse
+	5, // 7: stepwell.runner.v1.RunnerService.SendSignal:output_type -> stepwell.runner.v1.SendSignalResponse
+	7, // 8: stepwell.runner.v1.RunnerService.CancelRun:output_type -> stepwell.runner.v1.CancelRunResponse
+	5, // [5:9] is the sub-list for method output_type
+	1, // [1:5] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -157,7 +461,7 @@ func file_stepwell_runner_v1_runner_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_runner_v1_runner_service_proto_rawDesc), len(file_stepwell_runner_v1_runner_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,7 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RunnerService_Publish_FullMethodName = "/stepwell.runner.v1.RunnerService/Publish"
+	RunnerService_Publish_FullMethodName    = "/stepwell.runner.v1.RunnerService/Publish"
+	RunnerService_Nudge_FullMethodName      = "/stepwell.runner.v1.RunnerService/Nudge"
+	RunnerService_SendSignal_FullMethodName = "/stepwell.runner.v1.RunnerService/SendSignal"
+	RunnerService_CancelRun_FullMethodName  = "/stepwell.runner.v1.RunnerService/CancelRun"
 )
 
 // RunnerServiceClient is the client API for RunnerService service.
@@ -31,6 +34,13 @@ type RunnerServiceClient interface {
 	// Publish decides what the events start, stores both as one fact, and queues what is due. An answer means that it is
 	// durable. Repeating it with the same event ids is harmless. UNAVAILABLE: try again, or store the events unrouted.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
+	// Nudge says that the store holds something for a runner to look at: an event to route, or a wait to look back for. It
+	// saves the time until a runner looks by itself.
+	Nudge(ctx context.Context, in *NudgeRequest, opts ...grpc.CallOption) (*NudgeResponse, error)
+	// SendSignal resumes the run that waits for a signal. NOT_FOUND: none does.
+	SendSignal(ctx context.Context, in *SendSignalRequest, opts ...grpc.CallOption) (*SendSignalResponse, error)
+	// CancelRun cancels a run. NOT_FOUND: there is no such run. ABORTED: it has ended.
+	CancelRun(ctx context.Context, in *CancelRunRequest, opts ...grpc.CallOption) (*CancelRunResponse, error)
 }
 
 type runnerServiceClient struct {
@@ -51,6 +61,36 @@ func (c *runnerServiceClient) Publish(ctx context.Context, in *PublishRequest, o
 	return out, nil
 }
 
+func (c *runnerServiceClient) Nudge(ctx context.Context, in *NudgeRequest, opts ...grpc.CallOption) (*NudgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NudgeResponse)
+	err := c.cc.Invoke(ctx, RunnerService_Nudge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *runnerServiceClient) SendSignal(ctx context.Context, in *SendSignalRequest, opts ...grpc.CallOption) (*SendSignalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendSignalResponse)
+	err := c.cc.Invoke(ctx, RunnerService_SendSignal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *runnerServiceClient) CancelRun(ctx context.Context, in *CancelRunRequest, opts ...grpc.CallOption) (*CancelRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelRunResponse)
+	err := c.cc.Invoke(ctx, RunnerService_CancelRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RunnerServiceServer is the server API for RunnerService service.
 // All implementations must embed UnimplementedRunnerServiceServer
 // for forward compatibility.
@@ -60,6 +100,13 @@ type RunnerServiceServer interface {
 	// Publish decides what the events start, stores both as one fact, and queues what is due. An answer means that it is
 	// durable. Repeating it with the same event ids is harmless. UNAVAILABLE: try again, or store the events unrouted.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
+	// Nudge says that the store holds something for a runner to look at: an event to route, or a wait to look back for. It
+	// saves the time until a runner looks by itself.
+	Nudge(context.Context, *NudgeRequest) (*NudgeResponse, error)
+	// SendSignal resumes the run that waits for a signal. NOT_FOUND: none does.
+	SendSignal(context.Context, *SendSignalRequest) (*SendSignalResponse, error)
+	// CancelRun cancels a run. NOT_FOUND: there is no such run. ABORTED: it has ended.
+	CancelRun(context.Context, *CancelRunRequest) (*CancelRunResponse, error)
 	mustEmbedUnimplementedRunnerServiceServer()
 }
 
@@ -72,6 +119,15 @@ type UnimplementedRunnerServiceServer struct{}
 
 func (UnimplementedRunnerServiceServer) Publish(context.Context, *PublishRequest) (*PublishResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Publish not implemented")
+}
+func (UnimplementedRunnerServiceServer) Nudge(context.Context, *NudgeRequest) (*NudgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Nudge not implemented")
+}
+func (UnimplementedRunnerServiceServer) SendSignal(context.Context, *SendSignalRequest) (*SendSignalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendSignal not implemented")
+}
+func (UnimplementedRunnerServiceServer) CancelRun(context.Context, *CancelRunRequest) (*CancelRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelRun not implemented")
 }
 func (UnimplementedRunnerServiceServer) mustEmbedUnimplementedRunnerServiceServer() {}
 func (UnimplementedRunnerServiceServer) testEmbeddedByValue()                       {}
@@ -112,6 +168,60 @@ func _RunnerService_Publish_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RunnerService_Nudge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NudgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunnerServiceServer).Nudge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunnerService_Nudge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunnerServiceServer).Nudge(ctx, req.(*NudgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RunnerService_SendSignal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendSignalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunnerServiceServer).SendSignal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunnerService_SendSignal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunnerServiceServer).SendSignal(ctx, req.(*SendSignalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RunnerService_CancelRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunnerServiceServer).CancelRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunnerService_CancelRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunnerServiceServer).CancelRun(ctx, req.(*CancelRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RunnerService_ServiceDesc is the grpc.ServiceDesc for RunnerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +232,18 @@ var RunnerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Publish",
 			Handler:    _RunnerService_Publish_Handler,
+		},
+		{
+			MethodName: "Nudge",
+			Handler:    _RunnerService_Nudge_Handler,
+		},
+		{
+			MethodName: "SendSignal",
+			Handler:    _RunnerService_SendSignal_Handler,
+		},
+		{
+			MethodName: "CancelRun",
+			Handler:    _RunnerService_CancelRun_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

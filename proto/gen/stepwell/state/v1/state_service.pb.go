@@ -330,7 +330,9 @@ type Ingested struct {
 	// Items that are no longer open.
 	Dropped []string `protobuf:"bytes,4,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// Events that stay unrouted until the waits for them were looked at: ULIDs, 16 bytes each.
-	Awaited       [][]byte `protobuf:"bytes,5,rep,name=awaited,proto3" json:"awaited,omitempty"`
+	Awaited [][]byte `protobuf:"bytes,5,rep,name=awaited,proto3" json:"awaited,omitempty"`
+	// It left something else for a runner to look at.
+	ForRunner     bool `protobuf:"varint,6,opt,name=for_runner,json=forRunner,proto3" json:"for_runner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -398,6 +400,13 @@ func (x *Ingested) GetAwaited() [][]byte {
 		return x.Awaited
 	}
 	return nil
+}
+
+func (x *Ingested) GetForRunner() bool {
+	if x != nil {
+		return x.ForRunner
+	}
+	return false
 }
 
 // IngestedEvent reports on one event.
@@ -604,8 +613,10 @@ type Committed struct {
 	Dropped []string `protobuf:"bytes,3,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// How many steps of the run were recorded before it.
 	PriorStepCount int32 `protobuf:"varint,4,opt,name=prior_step_count,json=priorStepCount,proto3" json:"prior_step_count,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// It left something for a runner to look at: an event to route, or a wait to look back for.
+	ForRunner     bool `protobuf:"varint,5,opt,name=for_runner,json=forRunner,proto3" json:"for_runner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Committed) Reset() {
@@ -664,6 +675,13 @@ func (x *Committed) GetPriorStepCount() int32 {
 		return x.PriorStepCount
 	}
 	return 0
+}
+
+func (x *Committed) GetForRunner() bool {
+	if x != nil {
+		return x.ForRunner
+	}
+	return false
 }
 
 // ClaimRequest names an item and its lease.
@@ -2283,6 +2301,107 @@ func (x *ListWaitsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetSignalWaitRequest names a signal.
+type GetSignalWaitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,1,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// The signal.
+	Signal        string `protobuf:"bytes,2,opt,name=signal,proto3" json:"signal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSignalWaitRequest) Reset() {
+	*x = GetSignalWaitRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSignalWaitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSignalWaitRequest) ProtoMessage() {}
+
+func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSignalWaitRequest.ProtoReflect.Descriptor instead.
+func (*GetSignalWaitRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GetSignalWaitRequest) GetEnvironmentId() []byte {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return nil
+}
+
+func (x *GetSignalWaitRequest) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+// GetSignalWaitResponse holds the wait.
+type GetSignalWaitResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The wait.
+	Wait          *v11.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSignalWaitResponse) Reset() {
+	*x = GetSignalWaitResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSignalWaitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSignalWaitResponse) ProtoMessage() {}
+
+func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSignalWaitResponse.ProtoReflect.Descriptor instead.
+func (*GetSignalWaitResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GetSignalWaitResponse) GetWait() *v11.Wait {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
 // ListLookBacksRequest asks for look-backs.
 type ListLookBacksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2294,7 +2413,7 @@ type ListLookBacksRequest struct {
 
 func (x *ListLookBacksRequest) Reset() {
 	*x = ListLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2306,7 +2425,7 @@ func (x *ListLookBacksRequest) String() string {
 func (*ListLookBacksRequest) ProtoMessage() {}
 
 func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2319,7 +2438,7 @@ func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*ListLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListLookBacksRequest) GetPageSize() int32 {
@@ -2340,7 +2459,7 @@ type ListLookBacksResponse struct {
 
 func (x *ListLookBacksResponse) Reset() {
 	*x = ListLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2471,7 @@ func (x *ListLookBacksResponse) String() string {
 func (*ListLookBacksResponse) ProtoMessage() {}
 
 func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2484,7 @@ func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*ListLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
@@ -2388,7 +2507,7 @@ type LookBack struct {
 
 func (x *LookBack) Reset() {
 	*x = LookBack{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2519,7 @@ func (x *LookBack) String() string {
 func (*LookBack) ProtoMessage() {}
 
 func (x *LookBack) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2532,7 @@ func (x *LookBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookBack.ProtoReflect.Descriptor instead.
 func (*LookBack) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LookBack) GetWait() *v11.Wait {
@@ -2441,7 +2560,7 @@ type EndLookBacksRequest struct {
 
 func (x *EndLookBacksRequest) Reset() {
 	*x = EndLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2572,7 @@ func (x *EndLookBacksRequest) String() string {
 func (*EndLookBacksRequest) ProtoMessage() {}
 
 func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2585,7 @@ func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EndLookBacksRequest) GetWaits() []*v11.Wait {
@@ -2485,7 +2604,7 @@ type EndLookBacksResponse struct {
 
 func (x *EndLookBacksResponse) Reset() {
 	*x = EndLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2616,7 @@ func (x *EndLookBacksResponse) String() string {
 func (*EndLookBacksResponse) ProtoMessage() {}
 
 func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2629,7 @@ func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
 }
 
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
@@ -2534,13 +2653,15 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x06starts\x18\x02 \x03(\v2\x19.stepwell.run.v1.RunStartR\x06starts\x12=\n" +
 	"\vtransitions\x18\x03 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"G\n" +
 	"\x0eIngestResponse\x125\n" +
-	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\xdd\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\xfc\x01\n" +
 	"\bIngested\x124\n" +
 	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x128\n" +
 	"\x06events\x18\x02 \x03(\v2 .stepwell.state.v1.IngestedEventR\x06events\x12-\n" +
 	"\x06opened\x18\x03 \x03(\v2\x15.stepwell.run.v1.ItemR\x06opened\x12\x18\n" +
 	"\adropped\x18\x04 \x03(\tR\adropped\x12\x18\n" +
-	"\aawaited\x18\x05 \x03(\fR\aawaited\"B\n" +
+	"\aawaited\x18\x05 \x03(\fR\aawaited\x12\x1d\n" +
+	"\n" +
+	"for_runner\x18\x06 \x01(\bR\tforRunner\"B\n" +
 	"\rIngestedEvent\x121\n" +
 	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"6\n" +
 	"\n" +
@@ -2550,12 +2671,14 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\rCommitRequest\x12=\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"H\n" +
 	"\x0eCommitResponse\x126\n" +
-	"\aresults\x18\x01 \x03(\v2\x1c.stepwell.state.v1.CommittedR\aresults\"\xb4\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1c.stepwell.state.v1.CommittedR\aresults\"\xd3\x01\n" +
 	"\tCommitted\x124\n" +
 	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x12-\n" +
 	"\x06opened\x18\x02 \x03(\v2\x15.stepwell.run.v1.ItemR\x06opened\x12\x18\n" +
 	"\adropped\x18\x03 \x03(\tR\adropped\x12(\n" +
-	"\x10prior_step_count\x18\x04 \x01(\x05R\x0epriorStepCount\"G\n" +
+	"\x10prior_step_count\x18\x04 \x01(\x05R\x0epriorStepCount\x12\x1d\n" +
+	"\n" +
+	"for_runner\x18\x05 \x01(\bR\tforRunner\"G\n" +
 	"\fClaimRequest\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x1e\n" +
 	"\n" +
@@ -2643,7 +2766,12 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"h\n" +
 	"\x11ListWaitsResponse\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n" +
+	"\x14GetSignalWaitRequest\x12%\n" +
+	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x16\n" +
+	"\x06signal\x18\x02 \x01(\tR\x06signal\"B\n" +
+	"\x15GetSignalWaitResponse\x12)\n" +
+	"\x04wait\x18\x01 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\"3\n" +
 	"\x14ListLookBacksRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\"S\n" +
 	"\x15ListLookBacksResponse\x12:\n" +
@@ -2654,7 +2782,7 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x06events\x18\x02 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\x8d\x10\n" +
+	"\x14EndLookBacksResponse2\xf1\x10\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
@@ -2668,6 +2796,7 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x12ListUnroutedEvents\x12,.stepwell.state.v1.ListUnroutedEventsRequest\x1a-.stepwell.state.v1.ListUnroutedEventsResponse\x12\\\n" +
 	"\vRouteEvents\x12%.stepwell.state.v1.RouteEventsRequest\x1a&.stepwell.state.v1.RouteEventsResponse\x12V\n" +
 	"\tListWaits\x12#.stepwell.state.v1.ListWaitsRequest\x1a$.stepwell.state.v1.ListWaitsResponse\x12b\n" +
+	"\rGetSignalWait\x12'.stepwell.state.v1.GetSignalWaitRequest\x1a(.stepwell.state.v1.GetSignalWaitResponse\x12b\n" +
 	"\rListLookBacks\x12'.stepwell.state.v1.ListLookBacksRequest\x1a(.stepwell.state.v1.ListLookBacksResponse\x12_\n" +
 	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12k\n" +
 	"\x10ListDueSchedules\x12*.stepwell.state.v1.ListDueSchedulesRequest\x1a+.stepwell.state.v1.ListDueSchedulesResponse\x12_\n" +
@@ -2693,7 +2822,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -2737,119 +2866,124 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*RouteEventsResponse)(nil),        // 39: stepwell.state.v1.RouteEventsResponse
 	(*ListWaitsRequest)(nil),           // 40: stepwell.state.v1.ListWaitsRequest
 	(*ListWaitsResponse)(nil),          // 41: stepwell.state.v1.ListWaitsResponse
-	(*ListLookBacksRequest)(nil),       // 42: stepwell.state.v1.ListLookBacksRequest
-	(*ListLookBacksResponse)(nil),      // 43: stepwell.state.v1.ListLookBacksResponse
-	(*LookBack)(nil),                   // 44: stepwell.state.v1.LookBack
-	(*EndLookBacksRequest)(nil),        // 45: stepwell.state.v1.EndLookBacksRequest
-	(*EndLookBacksResponse)(nil),       // 46: stepwell.state.v1.EndLookBacksResponse
-	(*timestamppb.Timestamp)(nil),      // 47: google.protobuf.Timestamp
-	(*v1.Event)(nil),                   // 48: stepwell.event.v1.Event
-	(*v11.RunStart)(nil),               // 49: stepwell.run.v1.RunStart
-	(*v11.Transition)(nil),             // 50: stepwell.run.v1.Transition
-	(*v11.Item)(nil),                   // 51: stepwell.run.v1.Item
-	(*v11.RunState)(nil),               // 52: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 53: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 54: stepwell.function.v1.Function
-	(*v11.Run)(nil),                    // 55: stepwell.run.v1.Run
-	(*v11.RunHistory)(nil),             // 56: stepwell.run.v1.RunHistory
-	(v11.RunStatus)(0),                 // 57: stepwell.run.v1.RunStatus
-	(*v11.Wait)(nil),                   // 58: stepwell.run.v1.Wait
-	(*ListDueSchedulesRequest)(nil),    // 59: stepwell.state.v1.ListDueSchedulesRequest
-	(*SetSchedulesRequest)(nil),        // 60: stepwell.state.v1.SetSchedulesRequest
-	(*AdvanceSchedulesRequest)(nil),    // 61: stepwell.state.v1.AdvanceSchedulesRequest
-	(*ListDueSchedulesResponse)(nil),   // 62: stepwell.state.v1.ListDueSchedulesResponse
-	(*SetSchedulesResponse)(nil),       // 63: stepwell.state.v1.SetSchedulesResponse
-	(*AdvanceSchedulesResponse)(nil),   // 64: stepwell.state.v1.AdvanceSchedulesResponse
+	(*GetSignalWaitRequest)(nil),       // 42: stepwell.state.v1.GetSignalWaitRequest
+	(*GetSignalWaitResponse)(nil),      // 43: stepwell.state.v1.GetSignalWaitResponse
+	(*ListLookBacksRequest)(nil),       // 44: stepwell.state.v1.ListLookBacksRequest
+	(*ListLookBacksResponse)(nil),      // 45: stepwell.state.v1.ListLookBacksResponse
+	(*LookBack)(nil),                   // 46: stepwell.state.v1.LookBack
+	(*EndLookBacksRequest)(nil),        // 47: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 48: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 49: google.protobuf.Timestamp
+	(*v1.Event)(nil),                   // 50: stepwell.event.v1.Event
+	(*v11.RunStart)(nil),               // 51: stepwell.run.v1.RunStart
+	(*v11.Transition)(nil),             // 52: stepwell.run.v1.Transition
+	(*v11.Item)(nil),                   // 53: stepwell.run.v1.Item
+	(*v11.RunState)(nil),               // 54: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 55: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 56: stepwell.function.v1.Function
+	(*v11.Run)(nil),                    // 57: stepwell.run.v1.Run
+	(*v11.RunHistory)(nil),             // 58: stepwell.run.v1.RunHistory
+	(v11.RunStatus)(0),                 // 59: stepwell.run.v1.RunStatus
+	(*v11.Wait)(nil),                   // 60: stepwell.run.v1.Wait
+	(*ListDueSchedulesRequest)(nil),    // 61: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 62: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 63: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 64: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 65: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 66: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	47, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	48, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	49, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	50, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	49, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	50, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	51, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	52, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
 	5,  // 6: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
 	0,  // 7: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
 	6,  // 8: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	51, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	53, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
 	7,  // 10: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	50, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	52, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
 	10, // 12: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
 	0,  // 13: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	51, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	53, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
 	15, // 15: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
 	0,  // 16: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	52, // 17: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	53, // 18: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	54, // 19: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	53, // 20: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	54, // 21: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	47, // 22: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	51, // 23: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	47, // 24: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	51, // 25: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	48, // 26: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	55, // 27: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	56, // 28: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	57, // 29: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	55, // 30: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	48, // 31: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	48, // 32: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	48, // 33: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	58, // 34: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	44, // 35: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	58, // 36: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	48, // 37: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	58, // 38: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 39: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	8,  // 40: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	11, // 41: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	13, // 42: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	16, // 43: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	18, // 44: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	20, // 45: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	22, // 46: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	24, // 47: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	26, // 48: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	38, // 49: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	40, // 50: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	42, // 51: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	45, // 52: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	59, // 53: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	60, // 54: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	61, // 55: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	28, // 56: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	30, // 57: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	32, // 58: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	34, // 59: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	36, // 60: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 61: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	9,  // 62: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	12, // 63: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	14, // 64: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	17, // 65: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	19, // 66: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	21, // 67: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	23, // 68: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	25, // 69: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	27, // 70: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	39, // 71: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	41, // 72: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	43, // 73: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	46, // 74: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	62, // 75: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	63, // 76: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	64, // 77: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	29, // 78: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	31, // 79: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	33, // 80: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	35, // 81: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	37, // 82: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	61, // [61:83] is the sub-list for method output_type
-	39, // [39:61] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	54, // 17: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	55, // 18: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	56, // 19: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	55, // 20: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	56, // 21: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	49, // 22: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	53, // 23: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	49, // 24: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	53, // 25: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	50, // 26: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	57, // 27: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	58, // 28: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	59, // 29: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	57, // 30: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	50, // 31: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	50, // 32: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	50, // 33: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	60, // 34: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	60, // 35: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	46, // 36: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	60, // 37: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	50, // 38: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	60, // 39: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 40: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	8,  // 41: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	11, // 42: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	13, // 43: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	16, // 44: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	18, // 45: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	20, // 46: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	22, // 47: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	24, // 48: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	26, // 49: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	38, // 50: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	40, // 51: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	42, // 52: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	44, // 53: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	47, // 54: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	61, // 55: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	62, // 56: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	63, // 57: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	28, // 58: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	30, // 59: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	32, // 60: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	34, // 61: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	36, // 62: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 63: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	9,  // 64: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	12, // 65: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	14, // 66: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	17, // 67: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	19, // 68: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	21, // 69: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	23, // 70: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	25, // 71: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	27, // 72: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	39, // 73: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	41, // 74: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	43, // 75: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	45, // 76: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	48, // 77: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	64, // 78: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	65, // 79: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	66, // 80: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	29, // 81: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	31, // 82: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	33, // 83: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	35, // 84: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	37, // 85: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	63, // [63:86] is the sub-list for method output_type
+	40, // [40:63] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -2864,7 +2998,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   47,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

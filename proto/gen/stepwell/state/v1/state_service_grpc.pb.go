@@ -31,6 +31,7 @@ const (
 	StateService_ListUnroutedEvents_FullMethodName = "/stepwell.state.v1.StateService/ListUnroutedEvents"
 	StateService_RouteEvents_FullMethodName        = "/stepwell.state.v1.StateService/RouteEvents"
 	StateService_ListWaits_FullMethodName          = "/stepwell.state.v1.StateService/ListWaits"
+	StateService_GetSignalWait_FullMethodName      = "/stepwell.state.v1.StateService/GetSignalWait"
 	StateService_ListLookBacks_FullMethodName      = "/stepwell.state.v1.StateService/ListLookBacks"
 	StateService_EndLookBacks_FullMethodName       = "/stepwell.state.v1.StateService/EndLookBacks"
 	StateService_ListDueSchedules_FullMethodName   = "/stepwell.state.v1.StateService/ListDueSchedules"
@@ -74,6 +75,8 @@ type StateServiceClient interface {
 	RouteEvents(ctx context.Context, in *RouteEventsRequest, opts ...grpc.CallOption) (*RouteEventsResponse, error)
 	// ListWaits returns waits that an event may end.
 	ListWaits(ctx context.Context, in *ListWaitsRequest, opts ...grpc.CallOption) (*ListWaitsResponse, error)
+	// GetSignalWait returns the wait for a signal. NOT_FOUND: no run waits for it.
+	GetSignalWait(ctx context.Context, in *GetSignalWaitRequest, opts ...grpc.CallOption) (*GetSignalWaitResponse, error)
 	// ListLookBacks returns waits for which stored events are still to be looked at.
 	ListLookBacks(ctx context.Context, in *ListLookBacksRequest, opts ...grpc.CallOption) (*ListLookBacksResponse, error)
 	// EndLookBacks says that they were.
@@ -224,6 +227,16 @@ func (c *stateServiceClient) ListWaits(ctx context.Context, in *ListWaitsRequest
 	return out, nil
 }
 
+func (c *stateServiceClient) GetSignalWait(ctx context.Context, in *GetSignalWaitRequest, opts ...grpc.CallOption) (*GetSignalWaitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSignalWaitResponse)
+	err := c.cc.Invoke(ctx, StateService_GetSignalWait_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stateServiceClient) ListLookBacks(ctx context.Context, in *ListLookBacksRequest, opts ...grpc.CallOption) (*ListLookBacksResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListLookBacksResponse)
@@ -355,6 +368,8 @@ type StateServiceServer interface {
 	RouteEvents(context.Context, *RouteEventsRequest) (*RouteEventsResponse, error)
 	// ListWaits returns waits that an event may end.
 	ListWaits(context.Context, *ListWaitsRequest) (*ListWaitsResponse, error)
+	// GetSignalWait returns the wait for a signal. NOT_FOUND: no run waits for it.
+	GetSignalWait(context.Context, *GetSignalWaitRequest) (*GetSignalWaitResponse, error)
 	// ListLookBacks returns waits for which stored events are still to be looked at.
 	ListLookBacks(context.Context, *ListLookBacksRequest) (*ListLookBacksResponse, error)
 	// EndLookBacks says that they were.
@@ -420,6 +435,9 @@ func (UnimplementedStateServiceServer) RouteEvents(context.Context, *RouteEvents
 }
 func (UnimplementedStateServiceServer) ListWaits(context.Context, *ListWaitsRequest) (*ListWaitsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListWaits not implemented")
+}
+func (UnimplementedStateServiceServer) GetSignalWait(context.Context, *GetSignalWaitRequest) (*GetSignalWaitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSignalWait not implemented")
 }
 func (UnimplementedStateServiceServer) ListLookBacks(context.Context, *ListLookBacksRequest) (*ListLookBacksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLookBacks not implemented")
@@ -688,6 +706,24 @@ func _StateService_ListWaits_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StateService_GetSignalWait_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSignalWaitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).GetSignalWait(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_GetSignalWait_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).GetSignalWait(ctx, req.(*GetSignalWaitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StateService_ListLookBacks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListLookBacksRequest)
 	if err := dec(in); err != nil {
@@ -922,6 +958,10 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListWaits",
 			Handler:    _StateService_ListWaits_Handler,
+		},
+		{
+			MethodName: "GetSignalWait",
+			Handler:    _StateService_GetSignalWait_Handler,
 		},
 		{
 			MethodName: "ListLookBacks",

@@ -7,7 +7,7 @@ SELECT e.id, e.environment_id, e.name, NULLIF(e.key, ''), e.data, e.user_data, e
     e.occurred_at, e.received_at, e.routed AND NOT EXISTS (
         SELECT 1 FROM unnest(string_to_array(e.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
             SELECT 1 FROM waits AS f
-            WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+            WHERE f.environment_id = e.environment_id AND f.kind <> 1 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
         ) AS w
     )
 FROM (
@@ -25,7 +25,7 @@ RETURNING id, routed;
 UPDATE events AS e SET routed = NOT EXISTS (
     SELECT 1 FROM unnest(string_to_array(r.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
         SELECT 1 FROM waits AS f
-        WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+        WHERE f.environment_id = e.environment_id AND f.kind <> 1 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
     ) AS w
 )
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@wait_names::text[]) AS wait_names) AS r

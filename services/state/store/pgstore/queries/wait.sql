@@ -1,9 +1,9 @@
--- name: InsertWaits :exec
--- A wait has to look back if there are events since then that may end it. first_ids are the first ids that those may have;
+-- name: InsertWaits :many
+-- Returns whether each has to look back. A wait has to look back if there are events since then that may end it. first_ids are the first ids that those may have;
 -- prefixes are what names with a wildcard begin with, empty for others. last is beyond all there are, so that days to come
 -- are not looked into.
-INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
-SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression,
+INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, until, since)
+SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression, w.until,
     CASE WHEN EXISTS (
         SELECT 1 FROM events AS e
         WHERE w.prefix = '' AND e.environment_id = w.environment_id AND e.name = w.name
@@ -18,9 +18,11 @@ FROM (
         unnest(@environment_ids::uuid[]) AS environment_id, unnest(@kinds::smallint[]) AS kind,
         unnest(@names::text[]) AS name, unnest(@prefixes::text[]) AS prefix, unnest(@shapes::text[]) AS shape,
         unnest(@key_hashes::bytea[]) AS key_hash, unnest(@expressions::text[]) AS expression,
-        unnest(@since::timestamptz[]) AS since, unnest(@first_ids::uuid[]) AS first_id
+        unnest(@since::timestamptz[]) AS since, unnest(@first_ids::uuid[]) AS first_id,
+        unnest(@until::timestamptz[]) AS until
 ) AS w
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING (since IS NOT NULL)::boolean AS looks_back;
 
 -- name: InsertWaitShapes :exec
 INSERT INTO wait_shapes (environment_id, name, shape)
@@ -30,26 +32,53 @@ ON CONFLICT DO NOTHING;
 -- name: DeleteWaits :exec
 DELETE FROM waits WHERE (run_id, step_id) IN (SELECT unnest(@run_ids::uuid[]), unnest(@step_ids::text[]));
 
+-- name: DeleteWaitsOfRuns :exec
+DELETE FROM waits WHERE run_id = ANY(@run_ids::uuid[]);
+
+-- name: DeleteSignalWaits :exec
+-- Of signals that other waits take over.
+DELETE FROM waits WHERE kind = 1 AND (environment_id, name) IN (SELECT unnest(@environment_ids::uuid[]), unnest(@names::text[]));
+
+-- name: SignalWaits :many
+SELECT run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since, until
+FROM waits
+WHERE kind = 1 AND (environment_id, name) IN (SELECT unnest(@environment_ids::uuid[]), unnest(@names::text[]));
+
+-- name: HeardNames :many
+-- To which of these events of ours somebody listens: a function with a trigger of the name, or a run that waits.
+SELECT n.environment_id::uuid AS environment_id, n.name::text AS name
+FROM (SELECT unnest(@environment_ids::uuid[]) AS environment_id, unnest(@names::text[]) AS name) AS n
+WHERE EXISTS (
+    SELECT 1 FROM functions AS f
+    WHERE f.environment_id = n.environment_id AND f.archived_at IS NULL AND f.triggers::text LIKE '%inngest/%'
+        AND f.triggers @> jsonb_build_array(jsonb_build_object('Event', n.name))
+) OR EXISTS (
+    SELECT 1 FROM (SELECT) AS one CROSS JOIN LATERAL ( -- the order has Postgres take the index
+        SELECT 1 FROM waits AS f WHERE f.environment_id = n.environment_id AND f.name = n.name AND f.kind <> 1
+        ORDER BY f.shape, f.key_hash LIMIT 1
+    ) AS w
+);
+
 -- name: WaitShapes :many
 SELECT name, shape FROM wait_shapes WHERE environment_id = @environment_id AND name = ANY(@names::text[]);
 
 -- name: WaitsFor :many
 -- Of each name and shape the first ones after a cursor, so that no more are read than a page has.
-SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression, w.since
+SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression, w.since, w.until
 FROM (
     SELECT unnest(@names::text[]) AS name, unnest(@shapes::text[]) AS shape, unnest(@key_hashes::bytea[]) AS key_hash
 ) AS k
 CROSS JOIN LATERAL (
-    SELECT f.run_id, f.step_id, f.environment_id, f.kind, f.name, f.shape, f.key_hash, f.expression, f.since
+    SELECT f.run_id, f.step_id, f.environment_id, f.kind, f.name, f.shape, f.key_hash, f.expression, f.since, f.until
     FROM waits AS f
     WHERE f.environment_id = @environment_id AND f.name = k.name AND f.shape = k.shape AND f.key_hash = k.key_hash
-        AND (f.run_id, f.step_id) > (@cursor_run::uuid, @cursor_step::text) AND f.kind = 0
+        AND (f.run_id, f.step_id) > (@cursor_run::uuid, @cursor_step::text) AND f.kind <> 1
     ORDER BY f.run_id, f.step_id LIMIT @most::integer
 ) AS w
 ORDER BY w.run_id, w.step_id LIMIT @most::integer;
 
 -- name: LookBacks :many
-SELECT run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since
+SELECT run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since, until
 FROM waits WHERE since IS NOT NULL ORDER BY run_id LIMIT @most::integer;
 
 -- name: LookedBack :exec

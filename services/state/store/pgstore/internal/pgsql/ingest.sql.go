@@ -42,7 +42,7 @@ SELECT e.id, e.environment_id, e.name, NULLIF(e.key, ''), e.data, e.user_data, e
     e.occurred_at, e.received_at, e.routed AND NOT EXISTS (
         SELECT 1 FROM unnest(string_to_array(e.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
             SELECT 1 FROM waits AS f
-            WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+            WHERE f.environment_id = e.environment_id AND f.kind <> 1 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
         ) AS w
     )
 FROM (
@@ -237,7 +237,7 @@ const RouteEvents = `-- name: RouteEvents :many
 UPDATE events AS e SET routed = NOT EXISTS (
     SELECT 1 FROM unnest(string_to_array(r.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
         SELECT 1 FROM waits AS f
-        WHERE f.environment_id = e.environment_id AND f.kind = 0 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
+        WHERE f.environment_id = e.environment_id AND f.kind <> 1 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
     ) AS w
 )
 FROM (SELECT unnest($3::uuid[]) AS id, unnest($4::text[]) AS wait_names) AS r

@@ -233,6 +233,7 @@ type Wait struct {
 	KeyHash       []byte
 	Expression    string
 	Since         pgtype.Timestamptz
+	Until         pgtype.Timestamptz
 }
 
 type WaitShape struct {

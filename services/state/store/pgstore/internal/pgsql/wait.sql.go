@@ -11,12 +11,31 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const DeleteSignalWaits = `-- name: DeleteSignalWaits :exec
+DELETE FROM waits WHERE kind = 1 AND (environment_id, name) IN (SELECT unnest($1::uuid[]), unnest($2::text[]))
+`
+
+// Of signals that other waits take over.
+func (q *Queries) DeleteSignalWaits(ctx context.Context, environmentIds []pgtype.UUID, names []string) error {
+	_, err := q.db.Exec(ctx, DeleteSignalWaits, environmentIds, names)
+	return err
+}
+
 const DeleteWaits = `-- name: DeleteWaits :exec
 DELETE FROM waits WHERE (run_id, step_id) IN (SELECT unnest($1::uuid[]), unnest($2::text[]))
 `
 
 func (q *Queries) DeleteWaits(ctx context.Context, runIds []pgtype.UUID, stepIds []string) error {
 	_, err := q.db.Exec(ctx, DeleteWaits, runIds, stepIds)
+	return err
+}
+
+const DeleteWaitsOfRuns = `-- name: DeleteWaitsOfRuns :exec
+DELETE FROM waits WHERE run_id = ANY($1::uuid[])
+`
+
+func (q *Queries) DeleteWaitsOfRuns(ctx context.Context, runIds []pgtype.UUID) error {
+	_, err := q.db.Exec(ctx, DeleteWaitsOfRuns, runIds)
 	return err
 }
 
@@ -148,6 +167,47 @@ func (q *Queries) EventsSinceByPrefix(ctx context.Context, arg EventsSinceByPref
 	return items, nil
 }
 
+const HeardNames = `-- name: HeardNames :many
+SELECT n.environment_id::uuid AS environment_id, n.name::text AS name
+FROM (SELECT unnest($1::uuid[]) AS environment_id, unnest($2::text[]) AS name) AS n
+WHERE EXISTS (
+    SELECT 1 FROM functions AS f
+    WHERE f.environment_id = n.environment_id AND f.archived_at IS NULL AND f.triggers::text LIKE '%inngest/%'
+        AND f.triggers @> jsonb_build_array(jsonb_build_object('Event', n.name))
+) OR EXISTS (
+    SELECT 1 FROM (SELECT) AS one CROSS JOIN LATERAL ( -- the order has Postgres take the index
+        SELECT 1 FROM waits AS f WHERE f.environment_id = n.environment_id AND f.name = n.name AND f.kind <> 1
+        ORDER BY f.shape, f.key_hash LIMIT 1
+    ) AS w
+)
+`
+
+type HeardNamesRow struct {
+	EnvironmentID pgtype.UUID
+	Name          string
+}
+
+// To which of these events of ours somebody listens: a function with a trigger of the name, or a run that waits.
+func (q *Queries) HeardNames(ctx context.Context, environmentIds []pgtype.UUID, names []string) ([]HeardNamesRow, error) {
+	rows, err := q.db.Query(ctx, HeardNames, environmentIds, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HeardNamesRow
+	for rows.Next() {
+		var i HeardNamesRow
+		if err := rows.Scan(&i.EnvironmentID, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const InsertWaitShapes = `-- name: InsertWaitShapes :exec
 INSERT INTO wait_shapes (environment_id, name, shape)
 SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[])
@@ -159,9 +219,9 @@ func (q *Queries) InsertWaitShapes(ctx context.Context, environmentIds []pgtype.
 	return err
 }
 
-const InsertWaits = `-- name: InsertWaits :exec
-INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
-SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression,
+const InsertWaits = `-- name: InsertWaits :many
+INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, until, since)
+SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression, w.until,
     CASE WHEN EXISTS (
         SELECT 1 FROM events AS e
         WHERE w.prefix = '' AND e.environment_id = w.environment_id AND e.name = w.name
@@ -176,9 +236,11 @@ FROM (
         unnest($4::uuid[]) AS environment_id, unnest($5::smallint[]) AS kind,
         unnest($6::text[]) AS name, unnest($7::text[]) AS prefix, unnest($8::text[]) AS shape,
         unnest($9::bytea[]) AS key_hash, unnest($10::text[]) AS expression,
-        unnest($11::timestamptz[]) AS since, unnest($12::uuid[]) AS first_id
+        unnest($11::timestamptz[]) AS since, unnest($12::uuid[]) AS first_id,
+        unnest($13::timestamptz[]) AS until
 ) AS w
 ON CONFLICT DO NOTHING
+RETURNING (since IS NOT NULL)::boolean AS looks_back
 `
 
 type InsertWaitsParams struct {
@@ -194,13 +256,14 @@ type InsertWaitsParams struct {
 	Expressions    []string
 	Since          []pgtype.Timestamptz
 	FirstIds       []pgtype.UUID
+	Until          []pgtype.Timestamptz
 }
 
-// A wait has to look back if there are events since then that may end it. first_ids are the first ids that those may have;
+// Returns whether each has to look back. A wait has to look back if there are events since then that may end it. first_ids are the first ids that those may have;
 // prefixes are what names with a wildcard begin with, empty for others. last is beyond all there are, so that days to come
 // are not looked into.
-func (q *Queries) InsertWaits(ctx context.Context, arg InsertWaitsParams) error {
-	_, err := q.db.Exec(ctx, InsertWaits,
+func (q *Queries) InsertWaits(ctx context.Context, arg InsertWaitsParams) ([]bool, error) {
+	rows, err := q.db.Query(ctx, InsertWaits,
 		arg.Last,
 		arg.RunIds,
 		arg.StepIds,
@@ -213,8 +276,24 @@ func (q *Queries) InsertWaits(ctx context.Context, arg InsertWaitsParams) error 
 		arg.Expressions,
 		arg.Since,
 		arg.FirstIds,
+		arg.Until,
 	)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []bool
+	for rows.Next() {
+		var looks_back bool
+		if err := rows.Scan(&looks_back); err != nil {
+			return nil, err
+		}
+		items = append(items, looks_back)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const LockNames = `-- name: LockNames :exec
@@ -229,7 +308,7 @@ func (q *Queries) LockNames(ctx context.Context, keys []int64, exclusive []bool)
 }
 
 const LookBacks = `-- name: LookBacks :many
-SELECT run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since
+SELECT run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since, until
 FROM waits WHERE since IS NOT NULL ORDER BY run_id LIMIT $1::integer
 `
 
@@ -252,6 +331,7 @@ func (q *Queries) LookBacks(ctx context.Context, most int32) ([]Wait, error) {
 			&i.KeyHash,
 			&i.Expression,
 			&i.Since,
+			&i.Until,
 		); err != nil {
 			return nil, err
 		}
@@ -286,6 +366,43 @@ func (q *Queries) MarkRouted(ctx context.Context, ids []pgtype.UUID, first pgtyp
 	return err
 }
 
+const SignalWaits = `-- name: SignalWaits :many
+SELECT run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since, until
+FROM waits
+WHERE kind = 1 AND (environment_id, name) IN (SELECT unnest($1::uuid[]), unnest($2::text[]))
+`
+
+func (q *Queries) SignalWaits(ctx context.Context, environmentIds []pgtype.UUID, names []string) ([]Wait, error) {
+	rows, err := q.db.Query(ctx, SignalWaits, environmentIds, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Wait
+	for rows.Next() {
+		var i Wait
+		if err := rows.Scan(
+			&i.RunID,
+			&i.StepID,
+			&i.EnvironmentID,
+			&i.Kind,
+			&i.Name,
+			&i.Shape,
+			&i.KeyHash,
+			&i.Expression,
+			&i.Since,
+			&i.Until,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const WaitShapes = `-- name: WaitShapes :many
 SELECT name, shape FROM wait_shapes WHERE environment_id = $1 AND name = ANY($2::text[])
 `
@@ -316,15 +433,15 @@ func (q *Queries) WaitShapes(ctx context.Context, environmentID pgtype.UUID, nam
 }
 
 const WaitsFor = `-- name: WaitsFor :many
-SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression, w.since
+SELECT w.run_id, w.step_id, w.environment_id, w.kind, w.name, w.shape, w.key_hash, w.expression, w.since, w.until
 FROM (
     SELECT unnest($1::text[]) AS name, unnest($2::text[]) AS shape, unnest($3::bytea[]) AS key_hash
 ) AS k
 CROSS JOIN LATERAL (
-    SELECT f.run_id, f.step_id, f.environment_id, f.kind, f.name, f.shape, f.key_hash, f.expression, f.since
+    SELECT f.run_id, f.step_id, f.environment_id, f.kind, f.name, f.shape, f.key_hash, f.expression, f.since, f.until
     FROM waits AS f
     WHERE f.environment_id = $4 AND f.name = k.name AND f.shape = k.shape AND f.key_hash = k.key_hash
-        AND (f.run_id, f.step_id) > ($5::uuid, $6::text) AND f.kind = 0
+        AND (f.run_id, f.step_id) > ($5::uuid, $6::text) AND f.kind <> 1
     ORDER BY f.run_id, f.step_id LIMIT $7::integer
 ) AS w
 ORDER BY w.run_id, w.step_id LIMIT $7::integer
@@ -368,6 +485,7 @@ func (q *Queries) WaitsFor(ctx context.Context, arg WaitsForParams) ([]Wait, err
 			&i.KeyHash,
 			&i.Expression,
 			&i.Since,
+			&i.Until,
 		); err != nil {
 			return nil, err
 		}

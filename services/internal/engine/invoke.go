@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// invocation is what the server keeps in the data of an event that invokes a function.
+type invocation struct {
+	AppID      stepwell.AppID      `json:"source_app_id"`
+	FunctionID stepwell.FunctionID `json:"source_fn_id"`
+	Version    int                 `json:"source_fn_v"`
+	// Function is the slug of what is invoked.
+	Function string `json:"fn_id"`
+	// Correlation names the step that waits: `<run>.<step>`. Empty if no run does.
+	Correlation string `json:"correlation_id,omitempty"`
+	// ExpiresAt is when the step no longer waits, in milliseconds.
+	ExpiresAt int64  `json:"expire,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
+
+// invoke opens a step that waits for another run, together with the event that starts it.
+func (d *decision) invoke(op stepwell.Op) {
+	opening := d.open(op, stepwell.StepInvoke, stepwell.ItemInvoke, op.DueAt)
+	if opening == nil {
+		return
+	}
+	run, function := d.State.Run, d.State.Function
+	event := invocationEvent(*op.Invocation, invocation{
+		AppID: function.App, FunctionID: function.ID, Version: run.FunctionVersion, Function: op.Invocation.Function,
+		Correlation: correlation(opening.Item), ExpiresAt: op.DueAt.UnixMilli(), Name: op.Name,
+	})
+	event.ID = stepwell.NewEventID(d.EndedAt, "invoke\n"+correlation(opening.Item))
+	event.Environment, event.Time, event.ReceivedAt = run.Environment, d.EndedAt.Truncate(time.Millisecond), d.EndedAt
+	opening.Emits = &event
+}
+
+// invocationEvent is the event that starts what is invoked, as far as the invocation says.
+func invocationEvent(i stepwell.Invocation, internal invocation) stepwell.Event {
+	data := bytes.TrimSpace(i.Data)
+	with := append([]byte(nil), data[:len(data)-1]...) // all but the last brace
+	if len(bytes.TrimSpace(with)) > 1 {
+		with = append(with, ',')
+	}
+	with = append(with, `"`+stepwell.InternalMember+`":`...)
+	with = append(append(with, stepwell.EncodeJSON(internal)...), '}')
+	return stepwell.Event{
+		Name: stepwell.EventInvoked, Data: with, User: i.User, Meta: i.Meta, Version: i.Version,
+	}
+}
+
+func correlation(item stepwell.Item) string { return item.Run.String() + "." + string(item.Step) }
+
+// invocationOf is what the server keeps in an event that invokes a function; zero for others.
+func invocationOf(event stepwell.Event) invocation {
+	var data struct {
+		Internal invocation `json:"_inngest"`
+	}
+	if event.Name != stepwell.EventInvoked || json.Unmarshal(event.Data, &data) != nil {
+		return invocation{}
+	}
+	return data.Internal
+}
+
+// Invokes is the slug of the function that the event invokes, if it does.
+func Invokes(event stepwell.Event) (slug string, ok bool) {
+	slug = invocationOf(event).Function
+	return slug, slug != ""
+}
+
+// invoker is the item of the step that waits for the run which the event starts, if one does.
+func invoker(event stepwell.Event) (stepwell.Item, bool) {
+	text, step, found := strings.Cut(invocationOf(event).Correlation, ".")
+	run, err := stepwell.ParseRunID(text)
+	if !found || err != nil {
+		return stepwell.Item{}, false
+	}
+	return stepwell.NewStepItem(stepwell.Run{ID: run}, stepwell.ItemInvoke, stepwell.StepID(step), time.Time{}), true
+}
+
+// NotFound is what changes in the run that invoked a function which does not exist. ok is false if no run waits.
+func NotFound(event stepwell.Event, now time.Time) (t stepwell.Transition, ok bool) {
+	item, ok := invoker(event)
+	if !ok {
+		return stepwell.Transition{}, false
+	}
+	slug, _ := Invokes(event)
+	failure := failedInvocation("Error", fmt.Sprintf("could not find function with ID: %s", slug))
+	return stepwell.Resume{Item: item.ID, Step: invoked(item.Step, failure, now)}.Transition(event.Environment, now), true
+}
+
+// resumed is the step that waited for a run which ended.
+func resumed(step stepwell.StepID, status stepwell.RunStatus, output json.RawMessage, now time.Time) stepwell.Step {
+	switch status {
+	case stepwell.RunCompleted:
+		return invoked(step, stepwell.Result{Kind: stepwell.ResultData, JSON: output}, now)
+	case stepwell.RunCancelled:
+		return invoked(step, failedInvocation("Error", "The invoked function was cancelled"), now)
+	case stepwell.RunRunning, stepwell.RunFailed, stepwell.RunSkipped:
+	}
+	return invoked(step, stepwell.Result{Kind: stepwell.ResultError, JSON: output}, now)
+}
+
+func failedInvocation(name, message string) stepwell.Result {
+	return stepwell.Result{Kind: stepwell.ResultError, JSON: stepwell.Failure{Name: name, Message: message}.JSON()}
+}
+
+// invoked is a step that waited for another run, with its result.
+func invoked(id stepwell.StepID, result stepwell.Result, now time.Time) stepwell.Step {
+	step := stepwell.Step{ID: id, Kind: stepwell.StepInvoke, Status: stepwell.StepCompleted, EndedAt: now, Result: result}
+	if result.Kind == stepwell.ResultError {
+		step.Status = stepwell.StepFailed
+	}
+	if len(result.JSON) == 0 {
+		step.Result.JSON = json.RawMessage("null")
+	}
+	return step
+}

@@ -1,0 +1,78 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
+	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/wire"
+	"github.com/stepwell/stepwell/services/state/store"
+)
+
+// Nudge implements runnerv1.RunnerServiceServer.
+func (s *Service) Nudge(context.Context, *runnerv1.NudgeRequest) (*runnerv1.NudgeResponse, error) {
+	s.nudge()
+	return &runnerv1.NudgeResponse{}, nil
+}
+
+// nudge has the duties done at once that look for what the store holds. Nudges that come while they are done are one.
+func (s *Service) nudge() {
+	for _, nudged := range []chan struct{}{s.toRoute, s.toLookBack} {
+		select {
+		case nudged <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
+}
+
+// SendSignal implements runnerv1.RunnerServiceServer.
+func (s *Service) SendSignal(
+	ctx context.Context, m *runnerv1.SendSignalRequest,
+) (*runnerv1.SendSignalResponse, error) {
+	if data := m.GetData(); !json.Valid(data) || len(data) > stepwell.EventBytesMax {
+		return nil, stepwell.Invalidf("the signal's data must be JSON of at most %d bytes", stepwell.EventBytesMax)
+	}
+	environment := stepwell.EnvironmentID{UUID: wire.FromUUID(m.GetEnvironmentId())}
+	w, err := s.deps.State.SignalWait(ctx, environment, m.GetSignal())
+	if err != nil {
+		return nil, fmt.Errorf("send signal: %w", err)
+	}
+	now := time.Now()
+	signal := match{w.Item.ID, func(engine.Heard) stepwell.Transition { return engine.Signal(w, m.GetData(), now) }}
+	ended, err := s.commit(ctx, now, []match{signal})
+	if err != nil {
+		return nil, fmt.Errorf("send signal: %w", err)
+	}
+	if !ended[w.Item.ID] {
+		return nil, fmt.Errorf("send signal: its wait is over: %w", stepwell.ErrNotFound)
+	}
+	return &runnerv1.SendSignalResponse{RunId: wire.ULID(w.Run.ULID)}, nil
+}
+
+// CancelRun implements runnerv1.RunnerServiceServer.
+func (s *Service) CancelRun(
+	ctx context.Context, m *runnerv1.CancelRunRequest,
+) (*runnerv1.CancelRunResponse, error) {
+	run := stepwell.RunID{ULID: wire.FromULID(m.GetRunId())}
+	state, err := store.LoadRun(ctx, s.deps.State, run)
+	if err == nil && state.Run.Environment.UUID != wire.FromUUID(m.GetEnvironmentId()) {
+		err = fmt.Errorf("run %s: %w", run, stepwell.ErrNotFound) // I24
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cancel: %w", err)
+	}
+	now, item := time.Now(), stepwell.NewCancelItem(state.Run, 0).ID
+	cancel := match{item, func(heard engine.Heard) stepwell.Transition { return engine.Cancel(state, now, heard) }}
+	ended, err := s.commit(ctx, now, []match{cancel})
+	if err != nil {
+		return nil, fmt.Errorf("cancel: %w", err)
+	}
+	if !ended[item] {
+		return nil, fmt.Errorf("cancel: run %s has ended: %w", run, stepwell.ErrConflict)
+	}
+	return &runnerv1.CancelRunResponse{}, nil
+}
