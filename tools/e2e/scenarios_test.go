@@ -39,7 +39,9 @@ func proves(features ...compatibility.Feature) []compatibility.Feature { return 
 
 func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
-		keyScenarios(), requests(), largeStates(), checkpoints(), waits(), newOps())
+		keyScenarios(), requests(), largeStates(), checkpoints(), waits(), signals(),
+		invocations(), cancellations(), failures(), newOps(),
+		clocks())
 }
 
 // TestScenarios plays the scenarios with every app on every kind of server.

@@ -11,6 +11,8 @@ func waits() []scenario {
 	return []scenario{
 		{name: "wait for a match", proves: proves(compatibility.WaitForEvent), play: waitMatch},
 		{name: "wait with an expression", proves: proves(compatibility.WaitForEvent), play: waitIf},
+		{name: "waits of several runs", proves: proves(compatibility.WaitForEvent), play: waitMany},
+		{name: "wait of a cancelled run", proves: proves(compatibility.CancelByAPI), play: waitCancelled},
 		{name: "wait in vain", proves: proves(compatibility.WaitTimeout), play: waitTimeout},
 		{name: "wait for what the step before sent", proves: proves(compatibility.WaitLookBack), play: waitSent},
 		{name: "waits in a loop", proves: proves(compatibility.WaitLoop), play: waitLoop},
@@ -67,6 +69,29 @@ func waitIf(s *scene) {
 	s.send(paid(s.key(), 99), paid("other "+s.key(), 100), paid(s.key(), 101))
 	require.JSONEq(s, `{"got":{"name":"e2e/paid","data":{"key":"`+s.key()+`","amount":101}}}`, s.output(run))
 	require.Equal(s, map[string]int{"after": 1}, s.executions(run).Counts())
+}
+
+// waitMany: one event ends the waits of all runs that it fits.
+func waitMany(s *scene) {
+	var runs []string
+	for range 3 {
+		runs = append(runs, s.startWaiting("wait-match"))
+	}
+	s.send(paid(s.key(), 5))
+	for _, run := range runs {
+		require.JSONEq(s, `{"got":{"name":"e2e/paid","data":{"key":"`+s.key()+`","amount":5}}}`, s.output(run))
+		require.Equal(s, map[string]int{"after": 1}, s.executions(run).Counts())
+	}
+}
+
+// waitCancelled: a run that was cancelled waits no longer. Another one gets the event.
+func waitCancelled(s *scene) {
+	cancelled, other := s.startWaiting("wait-match"), s.startWaiting("wait-match")
+	require.NoError(s, s.server.Cancel(s.Context(), cancelled))
+	s.send(paid(s.key(), 6))
+	s.output(other)
+	s.await(cancelled, target.Cancelled)
+	require.Empty(s, s.executions(cancelled).Counts())
 }
 
 // waitTimeout: without an event that matches, the run goes on with nothing.

@@ -39,7 +39,27 @@ const (
 	WaitLoop     Feature = "waits in a loop: each event once"
 	WaitParallel Feature = "waits beside each other and beside steps"
 
+	Signals         Feature = "`step.waitForSignal`"
+	SignalTimeout   Feature = "`step.waitForSignal` in vain: nothing"
+	SignalConflicts Feature = "two waits for a signal: fail, replace"
+	SendSignal      Feature = "`step.sendSignal`"
+
+	Invoke         Feature = "`step.invoke`: the result"
+	InvokeParallel Feature = "invocations beside each other"
+	InvokeApps     Feature = "a function of another app"
+	InvokeFailure  Feature = "a function that fails, or does not exist"
+	InvokeTimeout  Feature = "a function that takes too long"
+	InvokeCancel   Feature = "a run that is cancelled"
+
+	CancelOn        Feature = "`cancelOn` with `match`, `if`"
+	CancelOnTimeout Feature = "`cancelOn` for a time"
+	CancelAtWork    Feature = "a step that runs while its run is cancelled: its result is refused"
+	CancelByAPI     Feature = "a run cancelled by API"
+	OnFailure       Feature = "`onFailure`"
+	EndEvents       Feature = "`inngest/function.finished`, `failed`, `cancelled`"
+
 	Triggers    Feature = "several triggers"
+	Cron        Feature = "cron: once at each instant"
 	Wildcards   Feature = "wildcards"
 	Expressions Feature = "expressions"
 	EventIDs    Feature = "one run for all copies of an event"
@@ -72,7 +92,14 @@ func groups() []group {
 		{"Parallel steps", []Feature{Parallel, Branches, Race}},
 		{"Time", []Feature{Sleep, SleepUntil, FutureEvent}},
 		{"Waiting", []Feature{WaitForEvent, WaitTimeout, WaitLookBack, WaitLoop, WaitParallel}},
-		{"Events and triggers", []Feature{Triggers, Wildcards, Expressions, EventIDs, EventOrder, EventDoors}},
+		{"Signals", []Feature{Signals, SignalTimeout, SignalConflicts, SendSignal}},
+		{"Invoking functions", []Feature{
+			Invoke, InvokeParallel, InvokeApps, InvokeFailure, InvokeTimeout, InvokeCancel,
+		}},
+		{"Cancelling, and hearing of the end", []Feature{
+			CancelOn, CancelOnTimeout, CancelAtWork, CancelByAPI, OnFailure, EndEvents,
+		}},
+		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, EventOrder, EventDoors}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},
 		{"Operations", []Feature{Restarts, Deployments, Keys, NewOps}},

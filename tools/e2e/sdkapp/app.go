@@ -4,6 +4,8 @@
 // It must not know the server or the scenarios.
 package sdkapp
 
+import "maps"
+
 // App is a program under test, in one of the modes of its SDK.
 type App struct {
 	Name string
@@ -36,6 +38,10 @@ const (
 	ErrorNames Ability = "error names"
 	// Checkpoints is to go on with the next step in the same call.
 	Checkpoints Ability = "checkpoints"
+	// Halts is to end a call when a report of what it did is refused, because the run has ended.
+	Halts Ability = "halts"
+	// SendSignal is to send a signal from a step.
+	SendSignal Ability = "send signal"
 	// Wraps is to make a call to a model a step.
 	Wraps Ability = "wraps"
 )
@@ -43,11 +49,9 @@ const (
 // Apps are the apps under test. folder is where the programs are, built is where compiled ones go.
 func Apps(folder, built string) []App {
 	const (
-		noRace       = "group.Parallel returns when all of its functions have; the SDK offers nothing else"
-		noWrap       = "the SDK has no such step; its `step.Run` does the same"
 		noBranches   = "group has no mode before v0.13.1: the next steps are found when all branches have come as far"
-		noErrorNames = "the SDK sends an error's text only"
 		noCheckpoint = "it is not switched on there"
+		noHalt       = "the SDK goes on with its call when a report is refused; what it then reports is refused, too"
 		sameAttempt  = "after a retry the SDK goes on with the next steps in the same call, which has one attempt number"
 	)
 	js4 := &nodeProgram{folder: folder + "/js4", file: "main.mjs"}
@@ -66,23 +70,33 @@ func Apps(folder, built string) []App {
 		},
 		{
 			Name: "go15", SDK: "go:v0.15.0", program: go15,
-			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, Wraps: noWrap, Checkpoints: noCheckpoint},
+			Lacks: goLacks(map[Ability]string{Checkpoints: noCheckpoint}),
 		},
 		{
 			Name: "go15-checkpointing", SDK: "go:v0.15.0", Checkpointing: true, env: []string{"CHECKPOINTING=on"}, program: go15,
-			Lacks: map[Ability]string{Race: noRace, ErrorNames: noErrorNames, Wraps: noWrap, OwnAttempts: sameAttempt},
+			Lacks: goLacks(map[Ability]string{OwnAttempts: sameAttempt, Halts: noHalt}),
 		},
 		{
 			Name: "go13", SDK: "go:v0.13.0", program: go13,
-			Lacks: map[Ability]string{
-				Race: noRace, Branches: noBranches, ErrorNames: noErrorNames, Wraps: noWrap, Checkpoints: "the SDK has none",
-			},
+			Lacks: goLacks(map[Ability]string{Branches: noBranches, Checkpoints: "the SDK has none"}),
 		},
 	}
 	for i := range apps {
 		apps[i].ID = "kitchen-sink"
 	}
 	return apps
+}
+
+// goLacks is what every version of the Go SDK lacks, and more.
+func goLacks(more map[Ability]string) map[Ability]string {
+	lacks := map[Ability]string{
+		Race:       "group.Parallel returns when all of its functions have; the SDK offers nothing else",
+		ErrorNames: "the SDK sends an error's text only",
+		Wraps:      "the SDK has no such step; its `step.Run` does the same",
+		SendSignal: "the SDK has no such step; an app can ask the server's API",
+	}
+	maps.Copy(lacks, more)
+	return lacks
 }
 
 // QuickStart is the example with which the JavaScript SDK introduces itself.

@@ -110,7 +110,7 @@ func (r *Running) Executions(ctx context.Context, run string) (Executions, error
 	var answer struct {
 		Executions Executions `json:"executions"`
 	}
-	return answer.Executions, r.do(ctx, http.MethodGet, "/counts?run="+run, nil, &answer)
+	return answer.Executions, r.do(ctx, http.MethodGet, "/counts?run="+url.QueryEscape(run), nil, &answer)
 }
 
 // Of are the executions of one body.

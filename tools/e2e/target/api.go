@@ -32,6 +32,7 @@ const (
 	Running   = "Running"
 	Completed = "Completed"
 	Failed    = "Failed"
+	Cancelled = "Cancelled"
 )
 
 // Failure is why a run failed.
@@ -122,10 +123,29 @@ func (s *Server) HistoryJSON(ctx context.Context, id string) (string, error) {
 	return indented.String(), err
 }
 
+// Signal sends a signal and returns the run that waited for it.
+func (s *Server) Signal(ctx context.Context, signal string, data any) (run string, err error) {
+	body, err := json.Marshal(map[string]any{"signal": signal, "data": data})
+	if err != nil {
+		return "", fmt.Errorf("encode signal: %w", err)
+	}
+	var answer struct {
+		Data struct {
+			RunID string `json:"run_id"`
+		} `json:"data"`
+	}
+	err = s.do(ctx, http.MethodPost, "/v1/signals", body, &answer)
+	return answer.Data.RunID, err
+}
+
+// Cancel cancels a run.
+func (s *Server) Cancel(ctx context.Context, run string) error {
+	return s.do(ctx, http.MethodDelete, "/v1/runs/"+run, nil, nil)
+}
+
 // Register registers an app as an SDK does. The body is the SDK's.
 func (s *Server) Register(ctx context.Context, body string) error {
-	var answer struct{}
-	return s.do(ctx, http.MethodPost, "/fn/register", []byte(body), &answer)
+	return s.do(ctx, http.MethodPost, "/fn/register", []byte(body), nil)
 }
 
 // Functions are the functions that the server knows.
@@ -159,8 +179,11 @@ func (s *Server) do(ctx context.Context, method, path string, body []byte, answe
 	if err != nil {
 		return fmt.Errorf("read the answer to %s %s: %w", method, path, err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, text)
+	}
+	if answer == nil {
+		return nil
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return fmt.Errorf("read the answer to %s %s: %w: %s", method, path, err, text)

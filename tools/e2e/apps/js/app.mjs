@@ -8,7 +8,7 @@ import { functions } from "./functions.mjs";
 /**
  * start serves the app.
  *
- * - inngest, serve, NonRetriableError, RetryAfterError: what the SDK exports
+ * - inngest, serve, NonRetriableError, RetryAfterError, referenceFunction: what the SDK exports
  * - createFunction(options, triggers, handler): how this version of the SDK is told of a function
  * - race(group, branches): how this version lets one branch go on while another still runs
  */
@@ -22,7 +22,7 @@ export function start({ inngest, serve, createFunction, ...sdk }) {
       ran("function");
       return handler({ ...context, ran });
     });
-  const served = functions({ ...sdk, define }).filter((f) => f.id() !== process.env.WITHOUT);
+  const served = functions({ ...sdk, define, appId: inngest.id }).filter((f) => f.id() !== process.env.WITHOUT);
   const inngestHandler = serve({ client: inngest, functions: served });
 
   const routes = {

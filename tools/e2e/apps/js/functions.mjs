@@ -2,14 +2,17 @@
 // ran(body, value) notes that a body ran and returns the value; gates.pass(gate) waits until the test opens the gate.
 import { createHash } from "node:crypto";
 
-import { gates } from "./book.mjs";
+import { book, gates } from "./book.mjs";
+import { endings } from "./endings.mjs";
+import { invocations } from "./invocations.mjs";
 import { requests } from "./requests.mjs";
+import { signals } from "./signals.mjs";
 import { waits } from "./waits.mjs";
 
 const on = (...names) => names.map((event) => ({ event }));
 
 export function functions(sdk) {
-  const parts = [sequences, errors, times, parallels, triggers, requests, waits];
+  const parts = [sequences, errors, times, parallels, triggers, requests, waits, signals, invocations, endings];
   return parts.flatMap((part) => part(sdk));
 }
 
@@ -307,5 +310,10 @@ function triggers({ define }) {
       [{ event: "e2e/order", if: "event.data.amount > 100" }],
       ({ event }) => ({ amount: event.data.amount }),
     ),
+
+    // Runs of a cron expression have no event that a test publishes: they are told under the function's name.
+    define({ id: "clock" }, [{ cron: "* * * * *" }, { cron: "TZ=Europe/Paris 0 0 1 1 *" }], ({ event }) => {
+      book.add("clock", `${event.name} ${event.id} ${event.data.cron}`, 0);
+    }),
   ];
 }

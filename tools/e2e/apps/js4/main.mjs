@@ -1,5 +1,5 @@
 // The kitchen-sink app on version 4 of the JavaScript SDK. CHECKPOINTING=off switches off what is on by default.
-import { Inngest, NonRetriableError, RetryAfterError } from "inngest";
+import { Inngest, NonRetriableError, RetryAfterError, referenceFunction } from "inngest";
 import { serve } from "inngest/node";
 
 import { start } from "../js/app.mjs";
@@ -12,6 +12,7 @@ start({
   serve,
   NonRetriableError,
   RetryAfterError,
+  referenceFunction,
   createFunction: (options, triggers, handler) => inngest.createFunction({ ...options, triggers }, handler),
   race: (group, branches) => group.parallel({ mode: "race" }, branches),
 });

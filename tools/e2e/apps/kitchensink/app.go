@@ -3,6 +3,7 @@ package kitchensink
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/inngest/inngestgo"
 )
@@ -23,6 +24,7 @@ type data = map[string]any
 // call is one call of a function: by the first event or again.
 type call struct {
 	event   inngestgo.GenericEvent[data]
+	run     string
 	attempt int
 	// ran notes that a body ran: the function's own, or a step's.
 	ran func(body string)
@@ -34,11 +36,23 @@ func (c call) milliseconds() float64 {
 	return number
 }
 
-// gate is the gate that the event names.
-func (c call) gate() string {
-	name, _ := c.event.Data["gate"].(string)
-	return name
+// text is a member of the event's data.
+func (c call) text(name string) string {
+	text, _ := c.event.Data[name].(string)
+	return text
 }
+
+// timeout is a member of the event's data, and 0 if it is not there.
+func (c call) timeout() (time.Duration, error) {
+	text := c.text("timeout")
+	if text == "" {
+		return 0, nil
+	}
+	return time.ParseDuration(text)
+}
+
+// gate is the gate that the event names.
+func (c call) gate() string { return c.text("gate") }
 
 // eventTriggers are the events that start a function.
 func eventTriggers(names ...string) inngestgo.MultipleTriggers {
@@ -59,16 +73,22 @@ const retriesDefault = -1
 func (a *app) defineOn(
 	id string, retries int, triggers inngestgo.MultipleTriggers, body func(context.Context, call) (any, error),
 ) {
-	if id == a.without {
-		return
-	}
 	options := inngestgo.FunctionOpts{ID: id}
 	if retries != retriesDefault {
 		options.Retries = inngestgo.IntPtr(retries)
 	}
+	a.defineWith(options, triggers, body)
+}
+
+func (a *app) defineWith(
+	options inngestgo.FunctionOpts, triggers inngestgo.MultipleTriggers, body func(context.Context, call) (any, error),
+) {
+	if options.ID == a.without {
+		return
+	}
 	_, err := inngestgo.CreateFunction(a.client, options, triggers,
 		func(ctx context.Context, input inngestgo.Input[data]) (any, error) {
-			c := call{event: input.Event, attempt: input.InputCtx.Attempt}
+			c := call{event: input.Event, run: input.InputCtx.RunID, attempt: input.InputCtx.Attempt}
 			c.ran = func(body string) { a.book.add(input.InputCtx.RunID, body, c.attempt) }
 			c.ran("function")
 			return body(ctx, c)

@@ -20,10 +20,7 @@ func (a *app) requests() {
 }
 
 // url is a member of the event's data.
-func (c call) url() string {
-	text, _ := c.event.Data["url"].(string)
-	return text
-}
+func (c call) url() string { return c.text("url") }
 
 func fetch(ctx context.Context, c call) (any, error) {
 	response, err := step.Fetch[string](ctx, "salt", step.FetchOpts{

@@ -11,6 +11,8 @@ import (
 	"github.com/inngest/inngestgo"
 )
 
+const appID = "kitchen-sink"
+
 // SDK is what differs between versions of the SDK.
 type SDK struct {
 	// Options are the client's, but for the app's name.
@@ -21,7 +23,7 @@ type SDK struct {
 
 // Serve serves the app at $PORT until it fails.
 func Serve(sdk SDK) error {
-	sdk.Options.AppID = "kitchen-sink"
+	sdk.Options.AppID = appID
 	client, err := inngestgo.NewClient(sdk.Options)
 	if err != nil {
 		return err
@@ -34,6 +36,9 @@ func Serve(sdk SDK) error {
 	a.triggers()
 	a.requests()
 	a.waits()
+	a.signals()
+	a.invocations()
+	a.endings()
 	if a.err != nil {
 		return a.err
 	}

@@ -2,6 +2,7 @@ package kitchensink
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/inngest/inngestgo"
 )
@@ -17,4 +18,11 @@ func (a *app) triggers() {
 	a.defineOn("conditional", retriesDefault,
 		inngestgo.MultipleTriggers{inngestgo.EventTrigger("e2e/order", inngestgo.StrPtr("event.data.amount > 100"))},
 		func(_ context.Context, c call) (any, error) { return data{"amount": c.event.Data["amount"]}, nil })
+	// Runs of a cron expression have no event that a test publishes: they are told under the function's name.
+	a.defineOn("clock", retriesDefault,
+		inngestgo.MultipleTriggers{inngestgo.CronTrigger("* * * * *"), inngestgo.CronTrigger("TZ=Europe/Paris 0 0 1 1 *")},
+		func(_ context.Context, c call) (any, error) {
+			a.book.add("clock", fmt.Sprintf("%s %s %s", c.event.Name, *c.event.ID, c.text("cron")), 0)
+			return nil, nil
+		})
 }
