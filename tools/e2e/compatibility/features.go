@@ -55,7 +55,7 @@ const (
 	CancelOnTimeout Feature = "`cancelOn` for a time"
 	CancelAtWork    Feature = "a step that runs while its run is cancelled: its result is refused"
 	CancelByAPI     Feature = "a run cancelled by API"
-	OnFailure       Feature = "`onFailure`"
+	OnFailure       Feature = "a handler of failures: `onFailure`, in Go a function with that trigger"
 	EndEvents       Feature = "`inngest/function.finished`, `failed`, `cancelled`"
 
 	Triggers    Feature = "several triggers"
