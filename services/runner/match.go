@@ -19,6 +19,8 @@ type index struct {
 	timers timers
 	// bySlug are the functions that may be invoked.
 	bySlug map[string]stepwell.Function
+	// once are the idempotency keys of functions that have one.
+	once map[stepwell.FunctionID]*expr.Program
 }
 
 // trigger is one trigger of a function, compiled.
@@ -54,12 +56,17 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 	}
 	fresh := &index{
 		revision: catalog.Revision, byName: map[string][]trigger{}, timers: timers{}, bySlug: map[string]stepwell.Function{},
+		once: map[stepwell.FunctionID]*expr.Program{},
 	}
 	for _, function := range catalog.Functions {
 		if !function.ArchivedAt.IsZero() {
 			continue
 		}
 		fresh.bySlug[function.Slug] = function
+		if err := fresh.addOnce(function); err != nil { // it was compiled when the function was synced
+			s.deps.Log.ErrorContext(ctx, "idempotency key cannot be compiled",
+				slog.String("function_id", function.Slug), slog.String("error", err.Error()))
+		}
 		for _, t := range function.Triggers {
 			if err := fresh.add(function, t); err != nil {
 				// It was compiled when the function was synced.
@@ -74,6 +81,18 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 		s.indexes[environment] = fresh
 	}
 	return fresh, nil
+}
+
+func (x *index) addOnce(function stepwell.Function) error {
+	source := function.FlowControl.Idempotency
+	if source == "" {
+		return nil
+	}
+	program, err := expr.Compile(source, expr.Full)
+	if err == nil {
+		x.once[function.ID] = program
+	}
+	return err
 }
 
 func (x *index) add(function stepwell.Function, t stepwell.Trigger) error {

@@ -86,17 +86,30 @@ func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Ev
 		s.deps.Log.DebugContext(ctx, "trigger did not match", slog.String("event_id", event.ID.String()),
 			slog.String("error", problem.Error()))
 	}
-	starts := make([]stepwell.RunStart, len(functions))
-	for i, function := range functions {
-		starts[i] = engine.Start(function, event, now)
-		s.prepare(ctx, event, starts[i].Waits)
+	var starts []stepwell.RunStart
+	variables := sync.OnceValue(event.Variables)
+	for _, function := range functions {
+		start := engine.Start(function, event, now)
+		if once := triggers.once[function.ID]; once != nil {
+			key, err := once.Key(expr.Vars{Event: variables(), Now: now})
+			if err != nil {
+				s.deps.Log.WarnContext(ctx, "idempotency key cannot be evaluated, the function does not start",
+					slog.String("function_id", function.Slug), slog.String("event_id", event.ID.String()),
+					slog.String("error", err.Error()))
+				continue
+			}
+			if !key.IsFalse {
+				start.Once, start.Refused = key.Text, engine.Refusal(event, now)
+			}
+		}
+		s.prepare(ctx, variables, start.Waits)
+		starts = append(starts, start)
 	}
 	return starts
 }
 
 // prepare finds out by what events find the waits of a run that the event starts.
-func (s *Service) prepare(ctx context.Context, event stepwell.Event, waits []stepwell.Wait) {
-	trigger := sync.OnceValue(event.Variables)
+func (s *Service) prepare(ctx context.Context, trigger func() map[string]any, waits []stepwell.Wait) {
 	for i, w := range waits {
 		if w.Expression == "" {
 			continue

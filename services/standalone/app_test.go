@@ -29,7 +29,9 @@ type function struct {
 	expression string
 	retries    int
 	cancel     []map[string]string
-	code       func(s *steps) any
+	// idempotency is an expression.
+	idempotency string
+	code        func(s *steps) any
 }
 
 // call is one call that the app got.
@@ -124,7 +126,7 @@ func (a *app) registration() map[string]any {
 			triggers = append(triggers, map[string]any{"cron": f.cron})
 		}
 		functions = append(functions, map[string]any{
-			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel,
+			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel, "idempotency": f.idempotency,
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},

@@ -139,3 +139,25 @@ func TestI6_RunThatWaitsIsTold(t *testing.T) {
 		require.Equal(t, "done", told.Result)
 	})
 }
+
+// TestI3_FunctionWithAnIdempotencyKeyStartsOnce: for each value of the key in 24 hours. Who invokes it is told.
+func TestI3_FunctionWithAnIdempotencyKeyStartsOnce(t *testing.T) {
+	t.Parallel()
+	inWorld(t, map[string]function{
+		"app-mail": {event: "order/placed", idempotency: "event.data.to", code: func(s *steps) any { return s.Event.Data }},
+		"app-parent": {event: "invoke", code: func(s *steps) any {
+			return s.invoke("call", "app-mail", "1h", map[string]string{"to": "ada"})
+		}},
+	}, func(t *testing.T, w *world) {
+		first := w.publish("order/placed", `{"to":"ada","n":1}`)
+		require.Equal(t, first, w.publish("order/placed", `{"to":"ada","n":2}`))
+		require.NotEqual(t, first, w.publish("order/placed", `{"to":"bob"}`))
+		<-time.After(time.Minute)
+		require.JSONEq(t, `{"to":"ada","n":1}`, w.output(first))
+		parent := w.publish("invoke", `{}`)
+		<-time.After(time.Minute)
+		require.JSONEq(t, `{"error":{"name":"Error","message":"invoked function is rate limited","data":null}}`, w.output(parent))
+		<-time.After(24 * time.Hour)
+		require.NotEqual(t, first, w.publish("order/placed", `{"to":"ada"}`))
+	})
+}

@@ -94,6 +94,17 @@ func NotFound(event stepwell.Event, now time.Time) (t stepwell.Transition, ok bo
 	return stepwell.Resume{Item: item.ID, Step: invoked(item.Step, failure, now)}.Transition(event.Environment, now), true
 }
 
+// Refusal is what ends in the run that invoked a function which does not start because of a limit; nil if none did.
+func Refusal(event stepwell.Event, now time.Time) *stepwell.Resume {
+	item, waiting := invoker(event)
+	if !waiting {
+		return nil
+	}
+	return &stepwell.Resume{
+		Item: item.ID, Step: invoked(item.Step, failedInvocation("Error", "invoked function is rate limited"), now),
+	}
+}
+
 // resumed is the step that waited for a run which ended.
 func resumed(step stepwell.StepID, status stepwell.RunStatus, output json.RawMessage, now time.Time) stepwell.Step {
 	switch status {

@@ -121,6 +121,11 @@ type RunStart struct {
 	Run Run
 	// Key identifies the start within its function for EventDedupeWindow: the same key starts nothing new (I3).
 	Key string
+	// Once identifies it likewise, by the function's idempotency key; empty if it has none. If either key was used, nothing
+	// starts.
+	Once string
 	// Waits are those that cancel the run.
 	Waits []Wait
+	// Refused is what ends in the run that invoked the function if nothing starts; nil if none did.
+	Refused *Resume
 }

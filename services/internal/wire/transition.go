@@ -86,10 +86,13 @@ func FromWait(m *runv1.Wait) stepwell.Wait {
 
 // RunStart is the message of a run's start.
 func RunStart(s stepwell.RunStart) *runv1.RunStart {
-	return &runv1.RunStart{Run: Run(s.Run), Key: s.Key, Waits: Each(s.Waits, Wait)}
+	return &runv1.RunStart{Run: Run(s.Run), Key: s.Key, Waits: Each(s.Waits, Wait), Once: s.Once, Refused: optional(s.Refused, resume)}
 }
 
 // FromRunStart is the run's start of a message.
 func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
-	return stepwell.RunStart{Run: FromRun(m.GetRun()), Key: m.GetKey(), Waits: Each(m.GetWaits(), FromWait)}
+	return stepwell.RunStart{
+		Run: FromRun(m.GetRun()), Key: m.GetKey(), Waits: Each(m.GetWaits(), FromWait), Once: m.GetOnce(),
+		Refused: fromOptional(m.GetRefused(), fromResume),
+	}
 }

@@ -281,3 +281,11 @@ func (a *application) discover(settled stepwell.Item, t stepwell.Transition) {
 	progress.DiscoveryCount++
 	a.openItem(stepwell.NewDiscovery(*a.run, progress.DiscoveryCount, t.At))
 }
+
+// Refusal is what ends in the run that invoked a function, if that was started before.
+func Refusal(start stepwell.RunStart, led StartedRun, now time.Time) (stepwell.Transition, bool) {
+	if start.Refused == nil || !led.Existed || led.ID == start.Run.ID {
+		return stepwell.Transition{}, false
+	}
+	return start.Refused.Transition(start.Run.Environment, now), true
+}

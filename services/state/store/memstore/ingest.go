@@ -57,8 +57,12 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 		s.route(record)
 	}
 	runs := make([]store.StartedRun, len(in.Starts))
+	transitions := slices.Clone(in.Transitions)
 	for i, start := range in.Starts {
 		runs[i] = s.startRun(request, start, first)
+		if t, refused := store.Refusal(start, runs[i], request.Now); refused {
+			transitions = append(transitions, t)
+		}
 		if run, kept := s.runs[runs[i].ID]; kept && first {
 			record.runs = append(record.runs, runs[i].ID)
 			run.events = append(run.events, in.Event.ID)
@@ -72,7 +76,7 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 		}
 	}
 	if first {
-		for _, t := range in.Transitions {
+		for _, t := range transitions {
 			committed := s.commit(t)
 			result.Opened = append(result.Opened, committed.Opened...)
 			result.Dropped = append(result.Dropped, committed.Dropped...)
@@ -113,8 +117,22 @@ func (s *Store) route(record *eventRecord) {
 
 // startRun starts the run, unless its key was used within the dedupe window (I3) or its event may not start anything.
 func (s *Store) startRun(request store.Ingest, in stepwell.RunStart, allowed bool) store.StartedRun {
-	key := startKey{in.Run.Function, in.Key}
-	if before, used := s.starts[key]; used {
+	keys := []startKey{{in.Run.Function, false, in.Key}}
+	if in.Once != "" {
+		keys = append(keys, startKey{in.Run.Function, true, in.Once})
+	}
+	var before *start
+	for _, key := range keys {
+		used, known := s.starts[key]
+		switch {
+		case known && before == nil:
+			before = &used
+		case !known && allowed:
+			s.starts[key] = start{run: in.Run.ID, at: request.Now}
+			s.startKeys = append(s.startKeys, key)
+		}
+	}
+	if before != nil {
 		return store.StartedRun{ID: before.run, Existed: true}
 	}
 	if _, kept := s.runs[in.Run.ID]; kept {
@@ -123,8 +141,6 @@ func (s *Store) startRun(request store.Ingest, in stepwell.RunStart, allowed boo
 	if !allowed {
 		return store.StartedRun{Existed: true}
 	}
-	s.starts[key] = start{run: in.Run.ID, at: request.Now}
-	s.startKeys = append(s.startKeys, key)
 	s.runs[in.Run.ID] = &runRecord{run: copyRun(in.Run), stepAt: map[stepwell.StepID]int{}}
 	s.runIDs = insertID(s.runIDs, in.Run.ID, compareRunIDs)
 	return store.StartedRun{ID: in.Run.ID}

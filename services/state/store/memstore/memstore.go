@@ -107,7 +107,9 @@ func (r *runRecord) isRecorded(id stepwell.StepID) bool {
 // startKey identifies a start for the dedupe window.
 type startKey struct {
 	function stepwell.FunctionID
-	key      string
+	// once tells idempotency keys from those of events.
+	once bool
+	key  string
 }
 
 type start struct {

@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,12 +112,8 @@ func newIngestion(requests []store.Ingest) *ingestion {
 	for _, request := range requests {
 		for _, e := range request.Events {
 			for _, start := range e.Starts {
-				hash := sha256.Sum256([]byte(start.Key))
 				in.starts = append(in.starts, &startInProgress{
-					RunStart: start, event: e.Event.ID,
-					key: startKey{start.Run.Function, string(hash[:keyHashBytes])},
-					// A run's id is derived from its event's, so that the event's own id needs no row.
-					keyed: start.Key != e.Event.ID.String(),
+					RunStart: start, event: e.Event.ID, keys: startKeysOf(start, e.Event.ID),
 				})
 			}
 		}
@@ -332,8 +327,11 @@ func (in *ingestion) applyTransitions(ctx context.Context, conn sender, p *pipel
 	var all []stepwell.Transition
 	var of []int
 	applied := map[stepwell.EventID]bool{}
+	starts := in.starts
 	for i, request := range in.requests {
 		for _, e := range request.Events {
+			own := starts[:len(e.Starts)]
+			starts = starts[len(e.Starts):]
 			// An event may be in the batch as unrouted too, with nothing to apply.
 			if request.Unrouted || !in.first[e.Event.ID] || applied[e.Event.ID] {
 				continue
@@ -341,6 +339,11 @@ func (in *ingestion) applyTransitions(ctx context.Context, conn sender, p *pipel
 			applied[e.Event.ID] = true
 			for _, t := range e.Transitions {
 				all, of = append(all, t), append(of, i)
+			}
+			for _, start := range own {
+				if t, refused := store.Refusal(start.RunStart, start.result, request.Now); refused {
+					all, of = append(all, t), append(of, i)
+				}
 			}
 		}
 	}

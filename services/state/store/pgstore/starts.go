@@ -2,7 +2,9 @@ package pgstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -15,9 +17,9 @@ import (
 type startInProgress struct {
 	stepwell.RunStart
 
-	event   stepwell.EventID
-	key     startKey
-	keyed   bool
+	event stepwell.EventID
+	// keys decide about the start, if it has any besides its event's own id.
+	keys    []startKey
 	allowed bool
 	result  store.StartedRun
 }
@@ -30,6 +32,22 @@ type startKey struct {
 
 // keyHashBytes is how much of a key's hash is kept.
 const keyHashBytes = 16
+
+// startKeysOf are the keys of a start. A run's id is derived from its event's, so that the event's own id needs no row.
+func startKeysOf(start stepwell.RunStart, event stepwell.EventID) []startKey {
+	var keys []startKey
+	add := func(text string) {
+		hash := sha256.Sum256([]byte(text))
+		keys = append(keys, startKey{start.Run.Function, string(hash[:keyHashBytes])})
+	}
+	if start.Key != event.String() {
+		add(start.Key)
+	}
+	if start.Once != "" {
+		add("once\n" + start.Once) // no event's key has a control character
+	}
+	return keys
+}
 
 // resolveStarts finds out where keyed starts, and those of events that were routed before, lead.
 func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
@@ -46,14 +64,20 @@ func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
 		switch {
 		case !start.allowed:
 			known = append(known, pgULID(start.Run.ID.ULID))
-			if start.keyed && in.byKey[start.key] == nil {
-				in.byKey[start.key] = start
+			for _, key := range start.keys {
+				if in.byKey[key] == nil {
+					in.byKey[key] = start
+				}
 			}
-		case start.keyed && in.byKey[start.key] == nil:
-			in.byKey[start.key] = start
-			claims.FunctionIds = append(claims.FunctionIds, pgUUID(start.Run.Function.UUID))
-			claims.KeyHashes = append(claims.KeyHashes, []byte(start.key.hash))
-			claims.RunIds = append(claims.RunIds, pgULID(start.Run.ID.ULID))
+		default:
+			for _, key := range start.keys {
+				if in.byKey[key] == nil {
+					in.byKey[key] = start
+					claims.FunctionIds = append(claims.FunctionIds, pgUUID(start.Run.Function.UUID))
+					claims.KeyHashes = append(claims.KeyHashes, []byte(key.hash))
+					claims.RunIds = append(claims.RunIds, pgULID(start.Run.ID.ULID))
+				}
+			}
 		}
 	}
 	now := in.requests[0].Now
@@ -108,10 +132,13 @@ func (in *ingestion) settleStarts(
 		known[stepwell.RunID{ULID: row.ID.Bytes}] = true
 	}
 	for _, start := range in.starts {
-		run, owned := owner[start.key]
+		used := slices.IndexFunc(start.keys, func(key startKey) bool {
+			_, owned := owner[key]
+			return owned && (!fresh[key] || in.byKey[key] != start)
+		})
 		switch {
-		case start.keyed && owned && (!fresh[start.key] || in.byKey[start.key] != start):
-			start.result = store.StartedRun{ID: run, Existed: true}
+		case used >= 0:
+			start.result = store.StartedRun{ID: owner[start.keys[used]], Existed: true}
 		case known[start.Run.ID]:
 			start.result = store.StartedRun{ID: start.Run.ID, Existed: true}
 		case start.allowed:

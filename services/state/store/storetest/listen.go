@@ -230,3 +230,31 @@ func testRunListensToWhatCancelsIt(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Empty(t, backs, "the waits of a run end with it")
 }
+
+func testIdempotencyKeyStartsOnce(t *testing.T, f *fixture) {
+	parent, item := f.newRun()
+	child, _ := f.invoke(parent, item, f.named("unrelated", 1))
+	start := func(event stepwell.Event, once string) stepwell.RunStart {
+		s := f.start(event)
+		s.Once = once
+		s.Refused = &stepwell.Resume{Item: child.ID, Step: recorded("call", `"refused"`)}
+		return s
+	}
+	one, two, other := f.event(""), f.event("order-2"), f.event("")
+	first := f.ingest(one, start(one, "ada"))
+	require.Len(t, first.Opened, 1)
+	again := f.ingest(one, start(one, "ada"))
+	require.Equal(t, first.Runs[0][0].ID, again.Runs[0][0].ID)
+	require.Empty(t, again.Opened, "an event that is sent again is not refused")
+	require.Len(t, f.ingest(other, start(other, "bob")).Opened, 1)
+
+	refused := f.ingest(two, start(two, "ada"))
+	require.True(t, refused.Runs[0][0].Existed)
+	require.Equal(t, first.Runs[0][0].ID, refused.Runs[0][0].ID)
+	require.Len(t, refused.Opened, 1, "the run that invoked it goes on")
+	require.Equal(t, parent.ID, refused.Opened[0].Run)
+	require.Contains(t, refused.Dropped, child.ID)
+
+	later := f.event("")
+	require.Len(t, f.ingestAt(epoch().Add(25*time.Hour), later, start(later, "ada")).Opened, 1, "the window is over")
+}

@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I3_SameKeyYieldsFirstRun":              testSameKeyYieldsFirstRun,
 		"I3_SameEventStartsNothingNew":          testSameEventStartsNothingNew,
 		"I3_KeyIsFreeAfterTheWindow":            testKeyIsFreeAfterTheWindow,
+		"I3_IdempotencyKeyStartsOnce":           testIdempotencyKeyStartsOnce,
 		"I4_StaleRequestStoresNothing":          testStaleRequestStoresNothing,
 		"UnroutedEventIsRoutedOnce":             testUnroutedEventIsRoutedOnce,
 		"IngestAppliesTransitions":              testIngestAppliesTransitions,

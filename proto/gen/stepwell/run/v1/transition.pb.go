@@ -579,7 +579,11 @@ type RunStart struct {
 	// Identifies the start within its function for 24 hours.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// The waits that cancel it.
-	Waits         []*Wait `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
+	Waits []*Wait `protobuf:"bytes,3,rep,name=waits,proto3" json:"waits,omitempty"`
+	// Identifies it likewise, if it is set.
+	Once string `protobuf:"bytes,4,opt,name=once,proto3" json:"once,omitempty"`
+	// What ends in the run that invoked it if nothing starts.
+	Refused       *Resume `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -635,6 +639,20 @@ func (x *RunStart) GetWaits() []*Wait {
 	return nil
 }
 
+func (x *RunStart) GetOnce() string {
+	if x != nil {
+		return x.Once
+	}
+	return ""
+}
+
+func (x *RunStart) GetRefused() *Resume {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
 var File_stepwell_run_v1_transition_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_transition_proto_rawDesc = "" +
@@ -685,11 +703,13 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
-	"\breplaces\x18\v \x01(\bR\breplaces\"q\n" +
+	"\breplaces\x18\v \x01(\bR\breplaces\"\xb8\x01\n" +
 	"\bRunStart\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12+\n" +
-	"\x05waits\x18\x03 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits*f\n" +
+	"\x05waits\x18\x03 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\x12\x12\n" +
+	"\x04once\x18\x04 \x01(\tR\x04once\x121\n" +
+	"\arefused\x18\x05 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused*f\n" +
 	"\bWaitKind\x12\x19\n" +
 	"\x15WAIT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fWAIT_KIND_EVENT\x10\x01\x12\x14\n" +
@@ -748,11 +768,12 @@ var file_stepwell_run_v1_transition_proto_depIdxs = []int32{
 	7,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
 	13, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
 	5,  // 19: stepwell.run.v1.RunStart.waits:type_name -> stepwell.run.v1.Wait
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	4,  // 20: stepwell.run.v1.RunStart.refused:type_name -> stepwell.run.v1.Resume
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_transition_proto_init() }
