@@ -8,8 +8,6 @@ import (
 	"io"
 	"strconv"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 )
 
 // The bounds of an event (docs/limits.md).
@@ -45,12 +43,7 @@ const (
 func NewEventID(at time.Time, cause string) EventID {
 	hash := sha256.New()
 	io.WriteString(hash, "event\n"+cause)
-	var id ulid.ULID
-	copy(id[6:], hash.Sum(nil))
-	if err := id.SetTime(ulid.Timestamp(at)); err != nil {
-		panic(fmt.Sprintf("event id for %s: %v", at, err)) // only beyond the year 10889
-	}
-	return EventID{id}
+	return deriveEventID(at, hash.Sum(nil))
 }
 
 // Event is something that happened, as a publisher told it. JSON members are kept byte for byte as received.

@@ -161,11 +161,27 @@ func ParseEventSeed(text string) (EventSeed, error) {
 // Time is the seed's time, which is that of its ids.
 func (s EventSeed) Time() time.Time { return s.first.Timestamp() }
 
+// derivedBit is set in the ids of events that the server makes itself, and clear in those whose randomness a publisher
+// chose: so no publisher can take the id of an event to come. It is the first of the random bits.
+const derivedBit = 0x80
+
+// deriveEventID is an id of the server's own: its random bits are a hash of its cause.
+func deriveEventID(at time.Time, hash []byte) EventID {
+	var id ulid.ULID
+	copy(id[6:], hash)
+	id[6] |= derivedBit
+	if err := id.SetTime(ulid.Timestamp(at)); err != nil {
+		panic(fmt.Sprintf("event id for %s: %v", at, err)) // only beyond the year 10889
+	}
+	return EventID{id}
+}
+
 // IDs are the first n ids. The SDKs count from one, in the last four bytes.
 func (s EventSeed) IDs(n int) []EventID {
 	ids := make([]EventID, n)
 	for i := range ids {
 		id := s.first
+		id[6] &^= derivedBit
 		last := id[len(id)-4:]
 		binary.BigEndian.PutUint32(last, binary.BigEndian.Uint32(last)+uint32(i)+1)
 		ids[i] = EventID{id}

@@ -3,11 +3,8 @@ package stepwell
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"io"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 )
 
 // JitterMin and JitterMax bound Trigger.Jitter, unless it is zero.
@@ -30,18 +27,12 @@ type Schedule struct {
 }
 
 // NewTimerEventID derives the id of the event by which a cron expression of a function fires at an instant, its slot. The
-// time part is the slot, the other 80 bits are a hash of the rest: whoever fires makes the same event (I18).
+// time part is the slot, its other bits are a hash of function and expression: whoever fires makes the same event (I18).
 func NewTimerEventID(function FunctionID, cron string, slot time.Time) EventID {
 	hash := sha256.New()
 	hash.Write(function.UUID[:])
 	io.WriteString(hash, cron)
-	var id ulid.ULID
-	copy(id[6:], hash.Sum(nil))
-	// SetTime fails only beyond the year 10889.
-	if err := id.SetTime(ulid.Timestamp(slot)); err != nil {
-		panic(fmt.Sprintf("timer event id for %s: %v", slot, err))
-	}
-	return EventID{id}
+	return deriveEventID(slot, hash.Sum(nil))
 }
 
 // TimerKey is the same for all events by which a cron expression of a function fires: what NewTimerEventID makes of them,

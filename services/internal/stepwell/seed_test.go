@@ -92,3 +92,20 @@ func TestSyncIDIsOfAppAndWhatItSaid(t *testing.T) {
 	require.NotEqual(t, id, stepwell.NewSyncID(app, "abd"))
 	require.NotEqual(t, id, stepwell.NewSyncID(stepwell.NewAppID(stepwell.DefaultEnvironment(), "bank"), "abc"))
 }
+
+// TestNoSeedYieldsAnIDOfTheServersOwn: a publisher who could choose such an id could keep the event from being stored.
+func TestNoSeedYieldsAnIDOfTheServersOwn(t *testing.T) {
+	t.Parallel()
+	at := time.UnixMilli(1754000000123)
+	for _, own := range []stepwell.EventID{
+		stepwell.NewEventID(at, "cause"), stepwell.NewEventID(at, "another"),
+		stepwell.NewTimerEventID(stepwell.FunctionID{}, "* * * * *", at), stepwell.NewTimerEventID(stepwell.FunctionID{}, "0 * * * *", at),
+	} {
+		entropy := own.Entropy()
+		entropy[9]-- // ids count from one
+		seed, err := stepwell.NewEventSeed(uint64(at.UnixMilli()), entropy)
+		require.NoError(t, err)
+		require.NotEqual(t, own, seed.IDs(1)[0])
+		require.Equal(t, at, own.Timestamp())
+	}
+}
