@@ -29,6 +29,7 @@ type apiTrigger struct {
 	Event      string `json:"event,omitempty"`
 	Expression string `json:"expression,omitempty"`
 	Cron       string `json:"cron,omitempty"`
+	Endpoint   bool   `json:"endpoint,omitempty"`
 }
 
 // apiRun is a run; Steps and Attempts are there for one run only. Open is what it waits for.
@@ -105,7 +106,9 @@ func (s *Service) listFunctions(w http.ResponseWriter, r *http.Request, environm
 			Version: function.Version, Retries: function.Retries, Triggers: []apiTrigger{},
 		}
 		for _, t := range function.Triggers {
-			item.Triggers = append(item.Triggers, apiTrigger{Event: t.Event, Expression: t.Expression, Cron: t.Cron})
+			item.Triggers = append(item.Triggers, apiTrigger{
+				Event: t.Event, Expression: t.Expression, Cron: t.Cron, Endpoint: t.Endpoint,
+			})
 		}
 		list = append(list, item)
 	}

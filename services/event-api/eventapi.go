@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	"github.com/stepwell/stepwell/services/executor/executorclient"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -36,11 +38,13 @@ type Runner interface {
 	Publish(ctx context.Context, events []stepwell.Event) error
 	SendSignal(ctx context.Context, environment stepwell.EnvironmentID, signal string, data []byte) (stepwell.RunID, error)
 	CancelRun(ctx context.Context, environment stepwell.EnvironmentID, run stepwell.RunID) error
+	StartEndpointRun(ctx context.Context, run runnerclient.EndpointRun) (existed bool, err error)
 }
 
 // Executor is what the service needs of the executor.
 type Executor interface {
 	Checkpoint(ctx context.Context, report executorclient.Checkpoint) error
+	Report(ctx context.Context, report executorclient.Report) error
 	RequestSync(ctx context.Context, url string) (registration []byte, err error)
 }
 
@@ -60,6 +64,11 @@ type Service struct {
 	eventv1.UnimplementedEventServiceServer
 	deps     Deps
 	eventIDs *stepwell.EventIDs
+	tokens   tokens
+	// waiters holds a token for each request that waits for a run to end.
+	waiters chan struct{}
+	// syncing holds a token while endpoints are put into the catalog.
+	syncing chan struct{}
 
 	mu sync.Mutex
 	// catalogs are the functions of each environment, asked for again by revision at each use.
@@ -72,8 +81,13 @@ func New(deps Deps) (*Service, error) {
 		deps.ServerKind == "" {
 		return nil, errors.New("event-api: state, runner, executor, keys, server kind and log are needed")
 	}
+	tokens, err := newTokens(deps.Keys.TokenKeys())
+	if err != nil {
+		return nil, fmt.Errorf("event-api: %w", err)
+	}
 	return &Service{
-		deps: deps, eventIDs: stepwell.NewEventIDs(rand.Reader),
+		deps: deps, eventIDs: stepwell.NewEventIDs(rand.Reader), tokens: tokens,
+		waiters: make(chan struct{}, outputWaitersMax), syncing: make(chan struct{}, 1),
 		catalogs: map[stepwell.EnvironmentID]store.Functions{},
 	}, nil
 }
@@ -105,6 +119,13 @@ func (s *Service) routes() []route {
 		{pattern: "GET /v0/runs/{run}/batch", serve: s.authorized(s.runBatch)},
 		{pattern: "POST /v1/checkpoint/{run}/async", serve: s.authorized(s.checkpoint)},
 		{pattern: "POST /v1/http/runs/{run}/async", serve: s.authorized(s.checkpoint)},
+		{pattern: "POST /v1/checkpoint", serve: s.authorized(s.startEndpoint)},
+		{pattern: "POST /v1/http/runs", serve: s.authorized(s.startEndpoint)},
+		{pattern: "POST /v1/checkpoint/{run}/steps", serve: s.authorized(s.reportSteps)},
+		{pattern: "POST /v1/http/runs/{run}/steps", serve: s.authorized(s.reportSteps)},
+		// These check a token of the run's.
+		{pattern: "GET /v1/checkpoint/{run}/output", serve: s.endpointOutput},
+		{pattern: "GET /v1/http/runs/{run}/output", serve: s.endpointOutput},
 		{pattern: "GET /v1/events/{event}/runs", serve: s.authorized(s.getEventRuns)},
 		{pattern: "GET /v1/runs/{run}", serve: s.authorized(s.getRun)},
 		{pattern: "DELETE /v1/runs/{run}", serve: s.authorized(s.cancelRun(http.StatusOK))},

@@ -12,6 +12,9 @@ type Keys interface {
 	EventKey(ctx context.Context, key string) (stepwell.EnvironmentID, error)
 	// Authorization returns the environment that the header of this name opens to SDK and API calls.
 	Authorization(ctx context.Context, header string) (stepwell.EnvironmentID, error)
+	// TokenKeys are what the secrets of tokens are derived from, the same in every replica. The first one signs, each is
+	// accepted. None: tokens are good in one process only.
+	TokenKeys() [][]byte
 }
 
 // OpenKeys lets everybody into the default environment. It is for the dev server, which listens on loopback and says
@@ -27,3 +30,6 @@ func (OpenKeys) EventKey(context.Context, string) (stepwell.EnvironmentID, error
 func (OpenKeys) Authorization(context.Context, string) (stepwell.EnvironmentID, error) {
 	return stepwell.DefaultEnvironment(), nil
 }
+
+// TokenKeys implements Keys.
+func (OpenKeys) TokenKeys() [][]byte { return nil }

@@ -20,6 +20,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state/store"
 	"github.com/stepwell/stepwell/services/state/store/memstore"
 )
@@ -97,8 +98,30 @@ func (r *fakeRunner) Publish(ctx context.Context, events []stepwell.Event) error
 	return results[0].Err
 }
 
+func (r *fakeRunner) StartEndpointRun(ctx context.Context, run runnerclient.EndpointRun) (bool, error) {
+	if r.fail != nil {
+		return false, r.fail
+	}
+	catalog, err := r.store.Functions(ctx, run.Event.Environment, -1)
+	if err != nil {
+		return false, err
+	}
+	now := time.Now()
+	start := engine.StartEndpoint(run.ID, run.Function, run.Event, run.RequestVersion, now)
+	results, err := r.store.Ingest(ctx, []store.Ingest{{
+		Environment: run.Event.Environment, Revision: catalog.Revision, Now: now,
+		Events: []store.IngestEvent{{Event: run.Event, Starts: []stepwell.RunStart{start}}},
+	}})
+	if err != nil {
+		return false, err
+	}
+	return results[0].Runs[0][0].Existed, results[0].Err
+}
+
 // fakeExecutor answers as a test says.
 type fakeExecutor struct {
+	endpoints   []executorclient.Report
+	report      error
 	reports     []executorclient.Checkpoint
 	checkpoint  error
 	urls        []string
@@ -108,6 +131,11 @@ type fakeExecutor struct {
 func (e *fakeExecutor) Checkpoint(_ context.Context, report executorclient.Checkpoint) error {
 	e.reports = append(e.reports, report)
 	return e.checkpoint
+}
+
+func (e *fakeExecutor) Report(_ context.Context, report executorclient.Report) error {
+	e.endpoints = append(e.endpoints, report)
+	return e.report
 }
 
 func (e *fakeExecutor) RequestSync(_ context.Context, url string) ([]byte, error) {
@@ -171,6 +199,8 @@ func (keys) Authorization(_ context.Context, header string) (stepwell.Environmen
 	}
 	return otherEnvironment(), nil
 }
+
+func (keys) TokenKeys() [][]byte { return [][]byte{[]byte(goodKey)} }
 
 type unauthorized struct{ text string }
 

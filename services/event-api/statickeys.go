@@ -61,6 +61,8 @@ type StaticKeys struct {
 	// authorizations are what callers of the API may present: of each signing key, its hash and the key itself, both
 	// without prefix.
 	authorizations []digest
+	// tokenKeys are the signing keys, from which only the secrets of tokens are made.
+	tokenKeys [][]byte
 }
 
 var _ Keys = (*StaticKeys)(nil)
@@ -110,6 +112,7 @@ func (k *keyCheck) addSigning(place, key string) {
 		k.once(place, secret)
 		_, hash := sdk.SplitSigningKey(prefixed)
 		k.keys.authorizations = append(k.keys.authorizations, digestOf(hash), digestOf(secret))
+		k.keys.tokenKeys = append(k.keys.tokenKeys, []byte(secret))
 	}
 }
 
@@ -166,6 +169,9 @@ func (k *StaticKeys) Authorization(_ context.Context, header string) (stepwell.E
 	}
 	return stepwell.DefaultEnvironment(), nil
 }
+
+// TokenKeys implements Keys.
+func (k *StaticKeys) TokenKeys() [][]byte { return k.tokenKeys }
 
 // isAmong compares with every digest, so that the time it takes tells nothing.
 func isAmong(text string, digests []digest) bool {

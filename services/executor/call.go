@@ -73,6 +73,9 @@ func (c caller) call(
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout)
 	defer cancel()
 	call := sdk.Call{State: state, Item: item, Generation: generation}
+	if state.Function.Endpoint() {
+		return c.reenter(ctx, call)
+	}
 	target, err := call.URL()
 	if err != nil {
 		return failed(unreachable("%v", err))
@@ -83,13 +86,18 @@ func (c caller) call(
 	}
 	response, err := c.send(ctx, request{method: http.MethodPost, target: target, header: call.Header(), body: body})
 	if err != nil {
-		failure := unreachable("Could not call the app at %s: %v", state.Function.URL, reason(ctx, err))
-		if errors.Is(err, errUnanswered) {
-			return stepwell.Outcome{Unreached: &failure}
-		}
-		return failed(failure)
+		return unanswered(ctx, state, err)
 	}
 	return sdk.Parse(response, time.Now())
+}
+
+// unanswered is what comes of a call without an answer.
+func unanswered(ctx context.Context, state stepwell.RunState, err error) stepwell.Outcome {
+	failure := unreachable("Could not call the app at %s: %v", state.Function.URL, reason(ctx, err))
+	if errors.Is(err, errUnanswered) {
+		return stepwell.Outcome{Unreached: &failure}
+	}
+	return failed(failure)
 }
 
 // errUnanswered is why a request came to nothing before any of an answer arrived: nobody is there, or they went away.
@@ -123,6 +131,8 @@ type request struct {
 	target string
 	header http.Header
 	body   []byte
+	// endpoint says that a redirect by an SDK is the answer, not where the answer is.
+	endpoint bool
 }
 
 // send signs the request, sends it and reads the answer. Redirects keep method, headers and body, as the SDKs expect,
@@ -136,6 +146,11 @@ func (c caller) send(ctx context.Context, r request) (sdk.Response, error) {
 	if signed.Signature != "" {
 		r.header.Set(sdk.HeaderSignature, signed.Signature)
 	}
+	return c.follow(ctx, r)
+}
+
+// follow sends the request, which is signed, to where redirects lead.
+func (c caller) follow(ctx context.Context, r request) (sdk.Response, error) {
 	for range redirectsMax + 1 {
 		response, next, err := c.sendOnce(ctx, r)
 		if err != nil || next == "" {
@@ -162,7 +177,8 @@ func (c caller) sendOnce(ctx context.Context, r request) (_ sdk.Response, next s
 		return sdk.Response{}, "", fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	defer answer.Body.Close()
-	if location := answer.Header.Get("Location"); location != "" && isRedirect(answer.StatusCode) {
+	isAnswer := r.endpoint && answer.Header.Get(sdk.HeaderSDK) != ""
+	if location := answer.Header.Get("Location"); location != "" && isRedirect(answer.StatusCode) && !isAnswer {
 		next, err := resolve(r.target, location)
 		return sdk.Response{}, next, err
 	}

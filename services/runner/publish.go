@@ -35,18 +35,21 @@ func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*run
 			return nil, stepwell.Invalidf("the events belong to different environments")
 		}
 	}
-	if err := s.publish(ctx, events); err != nil {
+	if _, err := s.publish(ctx, events); err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
 	return &runnerv1.PublishResponse{}, nil
 }
 
-// publish decides and stores, again if the catalog turned out to be newer, and queues what is due.
-func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
+// publish decides and stores, again if the catalog turned out to be newer, and queues what is due. The first event also
+// starts what is given, first of all.
+func (s *Service) publish(
+	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
+) (store.Ingested, error) {
 	environment := events[0].Environment
 	triggers, err := s.index(ctx, environment)
 	if err != nil {
-		return err
+		return store.Ingested{}, err
 	}
 	for range staleMax {
 		now := time.Now()
@@ -56,27 +59,28 @@ func (s *Service) publish(ctx context.Context, events []stepwell.Event) error {
 				Event: event, Starts: s.starts(ctx, triggers, event, now), Transitions: unanswered(triggers, event, now),
 			})
 		}
+		request.Events[0].Starts = slices.Concat(given, request.Events[0].Starts)
 		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request})
 		if err != nil {
-			return err
+			return store.Ingested{}, err
 		}
 		switch err := results[0].Err; {
 		case errors.Is(err, stepwell.ErrStale):
 			if triggers, err = s.refresh(ctx, environment, triggers); err != nil {
-				return err
+				return store.Ingested{}, err
 			}
 		case err != nil:
-			return err
+			return store.Ingested{}, err
 		default:
 			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
 			if results[0].ForRunner {
 				s.nudge()
 			}
 			s.matchAwaited(ctx, events, results[0].Awaited)
-			return nil
+			return results[0], nil
 		}
 	}
-	return fmt.Errorf("functions changed %d times meanwhile: %w", staleMax, stepwell.ErrUnavailable)
+	return store.Ingested{}, fmt.Errorf("functions changed %d times meanwhile: %w", staleMax, stepwell.ErrUnavailable)
 }
 
 // starts are the runs that the event starts.

@@ -27,7 +27,7 @@ func (s *Service) route(ctx context.Context) error {
 			return nil
 		}
 		for _, together := range byEnvironment(events) {
-			if err := s.publish(ctx, together); err != nil {
+			if _, err := s.publish(ctx, together); err != nil {
 				return fmt.Errorf("route %d events: %w", len(together), err)
 			}
 			routed += len(together)

@@ -185,7 +185,7 @@ func (s *Service) fire(ctx context.Context, schedules []stepwell.Schedule, now t
 func (s *Service) publishTimers(ctx context.Context, events []stepwell.Event) error {
 	for _, together := range byEnvironment(events) {
 		for some := range slices.Chunk(together, timersPerRequest) {
-			if err := s.publish(ctx, some); err != nil {
+			if _, err := s.publish(ctx, some); err != nil {
 				return fmt.Errorf("fire %d cron triggers: %w", len(some), err)
 			}
 		}

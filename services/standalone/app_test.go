@@ -15,6 +15,8 @@ import (
 // app is a program of a customer's, small enough to read: functions written against steps, served by the SDK protocol.
 type app struct {
 	functions map[string]function
+	// endpoint answers requests to all paths but the SDK's own; optional.
+	endpoint http.HandlerFunc
 
 	mu    sync.Mutex
 	calls []call
@@ -78,6 +80,10 @@ type op struct {
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(sdk.HeaderSDK, "test:v1")
 	w.Header().Set(sdk.HeaderRequestVersion, "2")
+	if a.endpoint != nil && r.URL.Path != "/api/inngest" {
+		a.endpoint(w, r)
+		return
+	}
 	if r.Method == http.MethodPut {
 		w.Header().Set(sdk.HeaderSyncKind, sdk.SyncInBand)
 		a.write(w, http.StatusOK, a.registration())

@@ -41,7 +41,7 @@ func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
 		keyScenarios(), requests(), largeStates(), checkpoints(), waits(), signals(),
 		invocations(), cancellations(), failures(), newOps(),
-		clocks())
+		clocks(), endpoints())
 }
 
 // TestScenarios plays the scenarios with every app on every kind of server.

@@ -44,6 +44,23 @@ func (c *Client) Checkpoint(ctx context.Context, report Checkpoint) error {
 	return err
 }
 
+// Report is what an app tells of a request to one of its endpoints.
+type Report struct {
+	Environment stepwell.EnvironmentID
+	Run         stepwell.RunID
+	// Ops is a JSON array, as the app sent it.
+	Ops []byte
+}
+
+// Report records what the app tells. Errors: stepwell.ErrNotFound if the run is unknown, stepwell.ErrConflict if it goes
+// on without the app or has ended, stepwell.ErrInvalid, stepwell.ErrTooLarge, stepwell.ErrUnavailable.
+func (c *Client) Report(ctx context.Context, report Report) error {
+	_, err := c.executor.Report(ctx, &executorv1.ReportRequest{
+		EnvironmentId: wire.UUID(report.Environment.UUID), RunId: wire.ULID(report.Run.ULID), Ops: report.Ops,
+	})
+	return err
+}
+
 // RequestSync asks the app at a URL what it serves. It returns the app's registration, or nothing if the app registers
 // itself. Errors: stepwell.ErrUnavailable if nothing answers there, stepwell.ErrInvalid if it is no app or refused.
 func (c *Client) RequestSync(ctx context.Context, url string) ([]byte, error) {

@@ -25,6 +25,7 @@ const (
 	goose      = "github.com/pressly/goose"
 	grpc       = "google.golang.org/grpc"
 	jcs        = "github.com/gowebpki/jcs"
+	jwt        = "github.com/golang-jwt/jwt"
 	koanf      = "github.com/knadh/koanf"
 	otel       = "go.opentelemetry.io"
 	pflag      = "github.com/spf13/pflag"
@@ -241,7 +242,7 @@ func shells() []rule {
 			"internal/wire", "internal/rpc", "state/store", "state/stateclient", "runner/runnerclient",
 			"executor/executorclient",
 		},
-		third: []string{grpc, otel},
+		third: []string{grpc, jwt, otel},
 		why:   "the public door: validates events and registrations, decides nothing, holds no queue",
 	}, {
 		pkg: "console", ours: []string{"internal/stepwell", "internal/rpc", "state/stateclient"}, third: []string{otel},

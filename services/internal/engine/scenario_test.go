@@ -210,6 +210,12 @@ func (s *scenario) checkpoint(t *testing.T, d *datadriven.TestData) string {
 	if err != nil {
 		return s.short(err.Error()) + "\n"
 	}
+	if engine.CheckpointEnds(ops) {
+		return s.commit(t, engine.Settle(engine.Call{
+			State: s.load(t), Item: s.item(t, d), Generation: generation, Outcome: stepwell.Outcome{Ops: ops},
+			StartedAt: s.now, EndedAt: s.now,
+		}))
+	}
 	transition.Generation = generation
 	return s.commit(t, transition)
 }

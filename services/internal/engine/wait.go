@@ -43,7 +43,8 @@ func (d *decision) wait(op stepwell.Op, opening *stepwell.Opening) {
 }
 
 // since is how far back a new wait looks for events: to the beginning of the call that ran the latest step, or else of
-// the run's first call. So an event that one step sends and the next awaits is never missed (I15).
+// the run's first call. So an event that one step sends and the next awaits is never missed (I15). A step that
+// was reported while this call went on began at some time in it, nobody knows when.
 func (d *decision) since() time.Time {
 	since := d.State.Run.StartedAt
 	if since.IsZero() {
@@ -55,6 +56,9 @@ func (d *decision) since() time.Time {
 				since = step.OpenedAt
 			}
 		}
+	}
+	if since.After(d.StartedAt) {
+		return d.StartedAt
 	}
 	return since
 }

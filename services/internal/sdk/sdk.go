@@ -22,6 +22,7 @@ const (
 	HeaderStepID         = "X-Inngest-Step-ID"
 	HeaderEventIDSeed    = "X-Inngest-Event-Id-Seed"
 	HeaderSignature      = "X-Inngest-Signature"
+	HeaderForceStepPlan  = "X-Inngest-Force-Step-Plan"
 )
 
 // The values of HeaderSyncKind.

@@ -1,6 +1,9 @@
 package stepwell
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The bounds of a function's configuration (docs/limits.md).
 const (
@@ -57,7 +60,14 @@ type Function struct {
 // AttemptsMax is how often a step, or the function's body, may be tried.
 func (f Function) AttemptsMax() int { return f.Retries + 1 }
 
-// Trigger says what starts a function: an event name with an optional expression, or a cron expression.
+// Endpoint tells whether the function is an HTTP endpoint of the app: its calls are made to the URL of the request that
+// started the run.
+func (f Function) Endpoint() bool {
+	return slices.ContainsFunc(f.Triggers, func(t Trigger) bool { return t.Endpoint })
+}
+
+// Trigger says what starts a function: an event name with an optional expression, a cron expression, or requests to an
+// endpoint of the app.
 type Trigger struct {
 	// Event is a name, or a prefix with a wildcard such as `shop/*` or `shop/order.*`.
 	Event string
@@ -66,6 +76,8 @@ type Trigger struct {
 	Cron       string
 	// Jitter spreads a cron trigger's instants.
 	Jitter time.Duration
+	// Endpoint says that the app tells of each request to the endpoint.
+	Endpoint bool
 }
 
 // FlowControl is what a function's author asked of the scheduler. Absent parts are nil or zero. Expressions are CEL

@@ -47,12 +47,13 @@ func FromFunction(m *functionv1.Function) stepwell.Function {
 }
 
 func trigger(t stepwell.Trigger) *functionv1.Trigger {
-	return &functionv1.Trigger{Event: t.Event, Expression: t.Expression, Cron: t.Cron, Jitter: duration(t.Jitter)}
+	return &functionv1.Trigger{Event: t.Event, Expression: t.Expression, Cron: t.Cron, Jitter: duration(t.Jitter), Endpoint: t.Endpoint}
 }
 
 func fromTrigger(m *functionv1.Trigger) stepwell.Trigger {
 	return stepwell.Trigger{
 		Event: m.GetEvent(), Expression: m.GetExpression(), Cron: m.GetCron(), Jitter: m.GetJitter().AsDuration(),
+		Endpoint: m.GetEndpoint(),
 	}
 }
 

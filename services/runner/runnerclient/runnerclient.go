@@ -58,3 +58,24 @@ func (c *Client) CancelRun(ctx context.Context, environment stepwell.Environment
 	})
 	return err
 }
+
+// EndpointRun is a run that an app works on already.
+type EndpointRun struct {
+	// ID is the app's.
+	ID stepwell.RunID
+	// Event tells of the request; its id is stepwell.EndpointEventID.
+	Event    stepwell.Event
+	Function stepwell.Function
+	// RequestVersion is the protocol version of the app's SDK; 0 if it did not say.
+	RequestVersion int
+}
+
+// StartEndpointRun starts the run and publishes its event. existed tells that there was a run of this id before.
+// Repeating it is harmless. Errors: stepwell.ErrUnavailable.
+func (c *Client) StartEndpointRun(ctx context.Context, run EndpointRun) (existed bool, err error) {
+	m, err := c.runner.StartEndpointRun(ctx, &runnerv1.StartEndpointRunRequest{
+		RunId: wire.ULID(run.ID.ULID), Event: wire.Event(run.Event), Function: wire.Function(run.Function),
+		RequestVersion: int32(run.RequestVersion),
+	})
+	return m.GetExisted(), err
+}

@@ -66,6 +66,9 @@ const (
 	EventOrder  Feature = "ids in the order of the events"
 	EventDoors  Feature = "events by HTTP API"
 
+	Endpoints       Feature = "durable endpoints"
+	EndpointRetries Feature = "durable endpoints with parallel steps, with a step that is retried"
+
 	Fetch Feature = "`step.fetch`"
 	Infer Feature = "`step.ai.infer`"
 	Wrap  Feature = "`step.ai.wrap`"
@@ -100,6 +103,7 @@ func groups() []group {
 			CancelOn, CancelOnTimeout, CancelAtWork, CancelByAPI, OnFailure, EndEvents,
 		}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, EventOrder, EventDoors}},
+		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},
 		{"Operations", []Feature{Restarts, Deployments, Keys, NewOps}},

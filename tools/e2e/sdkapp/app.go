@@ -44,6 +44,12 @@ const (
 	SendSignal Ability = "send signal"
 	// Wraps is to make a call to a model a step.
 	Wraps Ability = "wraps"
+	// Endpoints are steps in the handler of an HTTP request.
+	Endpoints Ability = "endpoints"
+	// ParallelEndpoints are parallel steps in one.
+	ParallelEndpoints Ability = "parallel endpoints"
+	// EndpointRetries are steps in one that are retried.
+	EndpointRetries Ability = "endpoint retries"
 )
 
 // Apps are the apps under test. folder is where the programs are, built is where compiled ones go.
@@ -52,6 +58,9 @@ func Apps(folder, built string) []App {
 		noBranches   = "group has no mode before v0.13.1: the next steps are found when all branches have come as far"
 		noCheckpoint = "it is not switched on there"
 		noHalt       = "the SDK goes on with its call when a report is refused; what it then reports is refused, too"
+		noEndpoints  = "the SDK has none"
+		noTarget     = "an endpoint that is called again does not look at which step it is to run"
+		ownAnswer    = "the handler sees the error at once and answers by itself"
 		sameAttempt  = "after a retry the SDK goes on with the next steps in the same call, which has one attempt number"
 	)
 	js4 := &nodeProgram{folder: folder + "/js4", file: "main.mjs"}
@@ -66,19 +75,29 @@ func Apps(folder, built string) []App {
 		},
 		{
 			Name: "js3", SDK: "js:v3.54.2", program: js3,
-			Lacks: map[Ability]string{Checkpoints: "off unless an app asks for it, which this one does not"},
+			Lacks: map[Ability]string{
+				Checkpoints: "off unless an app asks for it, which this one does not", Endpoints: noEndpoints,
+				ParallelEndpoints: noEndpoints, EndpointRetries: noEndpoints,
+			},
 		},
 		{
 			Name: "go15", SDK: "go:v0.15.0", program: go15,
-			Lacks: goLacks(map[Ability]string{Checkpoints: noCheckpoint}),
+			Lacks: goLacks(map[Ability]string{
+				Checkpoints: noCheckpoint, ParallelEndpoints: noTarget, EndpointRetries: ownAnswer,
+			}),
 		},
 		{
 			Name: "go15-checkpointing", SDK: "go:v0.15.0", Checkpointing: true, env: []string{"CHECKPOINTING=on"}, program: go15,
-			Lacks: goLacks(map[Ability]string{OwnAttempts: sameAttempt, Halts: noHalt}),
+			Lacks: goLacks(map[Ability]string{
+				OwnAttempts: sameAttempt, Halts: noHalt, ParallelEndpoints: noTarget, EndpointRetries: ownAnswer,
+			}),
 		},
 		{
 			Name: "go13", SDK: "go:v0.13.0", program: go13,
-			Lacks: goLacks(map[Ability]string{Branches: noBranches, Checkpoints: "the SDK has none"}),
+			Lacks: goLacks(map[Ability]string{
+				Branches: noBranches, Checkpoints: "the SDK has none", Endpoints: noEndpoints, ParallelEndpoints: noEndpoints,
+				EndpointRetries: noEndpoints,
+			}),
 		},
 	}
 	for i := range apps {

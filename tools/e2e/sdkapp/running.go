@@ -93,6 +93,20 @@ func (r *Running) Sync(ctx context.Context) error {
 	return r.do(ctx, http.MethodPut, "/api/inngest", []byte("{}"), nil)
 }
 
+// URL is where the app answers for a path.
+func (r *Running) URL(path string) string { return r.origin + path }
+
+// Request makes a request to the app, as a client would that follows no redirect.
+func (r *Running) Request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, r.origin+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return client.Do(request)
+}
+
 // Execution is one execution of a body: of the function itself, whose body is called "function", or of a step.
 type Execution struct {
 	Body string `json:"body"`

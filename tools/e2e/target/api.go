@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -98,6 +99,19 @@ func (s *Server) Publish(ctx context.Context, events ...Event) ([]string, error)
 func (s *Server) EventRuns(ctx context.Context, event string) ([]Run, error) {
 	var runs []Run
 	return runs, s.get(ctx, "/v1/events/"+event+"/runs", &runs)
+}
+
+// FunctionRuns are the latest runs of a function, by its name at the server, newest first.
+func (s *Server) FunctionRuns(ctx context.Context, function string) ([]string, error) {
+	var runs []struct {
+		ID string `json:"id"`
+	}
+	err := s.get(ctx, "/api/v1/runs?function="+url.QueryEscape(function), &runs)
+	ids := make([]string, len(runs))
+	for i, run := range runs {
+		ids[i] = run.ID
+	}
+	return ids, err
 }
 
 // Run is the run of that ID.

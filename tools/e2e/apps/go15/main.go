@@ -11,20 +11,24 @@ import (
 	"github.com/inngest/inngestgo"
 	"github.com/inngest/inngestgo/group"
 	"github.com/inngest/inngestgo/pkg/checkpoint"
+	"github.com/inngest/inngestgo/stephttp"
 
 	"github.com/stepwell/stepwell/tools/e2e/apps/kitchensink"
 )
 
 func main() {
 	var options inngestgo.ClientOpts
+	server := cmp.Or(os.Getenv("INNGEST_API_BASE_URL"), os.Getenv("INNGEST_BASE_URL"))
 	if os.Getenv("CHECKPOINTING") == "on" {
 		options.Checkpoint = checkpoint.ConfigSafe
 		// Unlike the rest of the SDK, its client for checkpoints does not look for the server in the environment.
-		if server := cmp.Or(os.Getenv("INNGEST_API_BASE_URL"), os.Getenv("INNGEST_BASE_URL")); server != "" {
+		if server != "" {
 			options.APIBaseURL = &server
 		}
 	}
-	log.Fatal(kitchensink.Serve(kitchensink.SDK{Options: options, Race: race}))
+	// Neither do durable endpoints.
+	provider := stephttp.Setup(stephttp.SetupOpts{Optional: stephttp.OptionalSetupOpts{BaseURL: server}})
+	log.Fatal(kitchensink.Serve(kitchensink.SDK{Options: options, Race: race, Endpoint: provider.Middleware}))
 }
 
 func race(ctx context.Context, branches ...func(context.Context) (any, error)) group.Results {

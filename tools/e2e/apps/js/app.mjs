@@ -10,9 +10,10 @@ import { functions } from "./functions.mjs";
  *
  * - inngest, serve, NonRetriableError, RetryAfterError, referenceFunction: what the SDK exports
  * - createFunction(options, triggers, handler): how this version of the SDK is told of a function
+ * - endpoints: handlers of Node requests to durable endpoints, by path; optional
  * - race(group, branches): how this version lets one branch go on while another still runs
  */
-export function start({ inngest, serve, createFunction, ...sdk }) {
+export function start({ inngest, serve, createFunction, endpoints = {}, ...sdk }) {
   const define = (options, triggers, handler) =>
     createFunction(options, triggers, (context) => {
       const ran = (body, value) => {
@@ -34,6 +35,9 @@ export function start({ inngest, serve, createFunction, ...sdk }) {
     const url = new URL(request.url, "http://localhost");
     if (url.pathname === "/api/inngest") {
       return inngestHandler(request, response);
+    }
+    if (endpoints[url.pathname]) {
+      return endpoints[url.pathname](request, response);
     }
     const route = routes[`${request.method} ${url.pathname}`];
     try {

@@ -19,6 +19,8 @@ type SDK struct {
 	Options inngestgo.ClientOpts
 	// Race runs branches of which each goes on as soon as the version lets it.
 	Race Group
+	// Endpoint makes a durable endpoint of a handler; nil if the version cannot.
+	Endpoint func(http.Handler) http.Handler
 }
 
 // Serve serves the app at $PORT until it fails.
@@ -53,6 +55,7 @@ func Serve(sdk SDK) error {
 		answer(w, map[string]any{}, nil)
 	})
 	mux.HandleFunc("POST /send", a.send)
+	a.handleEndpoints(mux, sdk.Endpoint)
 	return http.ListenAndServe("localhost:"+os.Getenv("PORT"), mux)
 }
 

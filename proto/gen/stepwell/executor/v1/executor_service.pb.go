@@ -140,6 +140,107 @@ func (*CheckpointResponse) Descriptor() ([]byte, []int) {
 	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{1}
 }
 
+// ReportRequest holds an app's report.
+type ReportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment that the app belongs to: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,1,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// The run: a ULID, 16 bytes.
+	RunId []byte `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The operations: a JSON array, as the app sent it.
+	Ops           []byte `protobuf:"bytes,3,opt,name=ops,proto3" json:"ops,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ReportRequest) GetEnvironmentId() []byte {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetRunId() []byte {
+	if x != nil {
+		return x.RunId
+	}
+	return nil
+}
+
+func (x *ReportRequest) GetOps() []byte {
+	if x != nil {
+		return x.Ops
+	}
+	return nil
+}
+
+// ReportResponse is empty: what the app said is recorded.
+type ReportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse) Reset() {
+	*x = ReportResponse{}
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse) ProtoMessage() {}
+
+func (x *ReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
+func (*ReportResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{3}
+}
+
 // RequestSyncRequest says whom to ask.
 type RequestSyncRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -151,7 +252,7 @@ type RequestSyncRequest struct {
 
 func (x *RequestSyncRequest) Reset() {
 	*x = RequestSyncRequest{}
-	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[2]
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -163,7 +264,7 @@ func (x *RequestSyncRequest) String() string {
 func (*RequestSyncRequest) ProtoMessage() {}
 
 func (x *RequestSyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[2]
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -176,7 +277,7 @@ func (x *RequestSyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSyncRequest.ProtoReflect.Descriptor instead.
 func (*RequestSyncRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{2}
+	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RequestSyncRequest) GetUrl() string {
@@ -197,7 +298,7 @@ type RequestSyncResponse struct {
 
 func (x *RequestSyncResponse) Reset() {
 	*x = RequestSyncResponse{}
-	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[3]
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +310,7 @@ func (x *RequestSyncResponse) String() string {
 func (*RequestSyncResponse) ProtoMessage() {}
 
 func (x *RequestSyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[3]
+	mi := &file_stepwell_executor_v1_executor_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,7 +323,7 @@ func (x *RequestSyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSyncResponse.ProtoReflect.Descriptor instead.
 func (*RequestSyncResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{3}
+	return file_stepwell_executor_v1_executor_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RequestSyncResponse) GetRegistration() []byte {
@@ -245,14 +346,20 @@ const file_stepwell_executor_v1_executor_service_proto_rawDesc = "" +
 	"generation\x18\x04 \x01(\x05R\n" +
 	"generation\x12\x10\n" +
 	"\x03ops\x18\x05 \x01(\fR\x03ops\"\x14\n" +
-	"\x12CheckpointResponse\"&\n" +
+	"\x12CheckpointResponse\"_\n" +
+	"\rReportRequest\x12%\n" +
+	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x15\n" +
+	"\x06run_id\x18\x02 \x01(\fR\x05runId\x12\x10\n" +
+	"\x03ops\x18\x03 \x01(\fR\x03ops\"\x10\n" +
+	"\x0eReportResponse\"&\n" +
 	"\x12RequestSyncRequest\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\"9\n" +
 	"\x13RequestSyncResponse\x12\"\n" +
-	"\fregistration\x18\x01 \x01(\fR\fregistration2\xd6\x01\n" +
+	"\fregistration\x18\x01 \x01(\fR\fregistration2\xab\x02\n" +
 	"\x0fExecutorService\x12_\n" +
 	"\n" +
-	"Checkpoint\x12'.stepwell.executor.v1.CheckpointRequest\x1a(.stepwell.executor.v1.CheckpointResponse\x12b\n" +
+	"Checkpoint\x12'.stepwell.executor.v1.CheckpointRequest\x1a(.stepwell.executor.v1.CheckpointResponse\x12S\n" +
+	"\x06Report\x12#.stepwell.executor.v1.ReportRequest\x1a$.stepwell.executor.v1.ReportResponse\x12b\n" +
 	"\vRequestSync\x12(.stepwell.executor.v1.RequestSyncRequest\x1a).stepwell.executor.v1.RequestSyncResponseB\xea\x01\n" +
 	"\x18com.stepwell.executor.v1B\x14ExecutorServiceProtoP\x01ZFgithub.com/stepwell/stepwell/proto/gen/stepwell/executor/v1;executorv1\xa2\x02\x03SEX\xaa\x02\x14Stepwell.Executor.V1\xca\x02\x14Stepwell\\Executor\\V1\xe2\x02 Stepwell\\Executor\\V1\\GPBMetadata\xea\x02\x16Stepwell::Executor::V1b\x06proto3"
 
@@ -268,20 +375,24 @@ func file_stepwell_executor_v1_executor_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_executor_v1_executor_service_proto_rawDescData
 }
 
-var file_stepwell_executor_v1_executor_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_stepwell_executor_v1_executor_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_stepwell_executor_v1_executor_service_proto_goTypes = []any{
 	(*CheckpointRequest)(nil),   // 0: stepwell.executor.v1.CheckpointRequest
 	(*CheckpointResponse)(nil),  // 1: stepwell.executor.v1.CheckpointResponse
-	(*RequestSyncRequest)(nil),  // 2: stepwell.executor.v1.RequestSyncRequest
-	(*RequestSyncResponse)(nil), // 3: stepwell.executor.v1.RequestSyncResponse
+	(*ReportRequest)(nil),       // 2: stepwell.executor.v1.ReportRequest
+	(*ReportResponse)(nil),      // 3: stepwell.executor.v1.ReportResponse
+	(*RequestSyncRequest)(nil),  // 4: stepwell.executor.v1.RequestSyncRequest
+	(*RequestSyncResponse)(nil), // 5: stepwell.executor.v1.RequestSyncResponse
 }
 var file_stepwell_executor_v1_executor_service_proto_depIdxs = []int32{
 	0, // 0: stepwell.executor.v1.ExecutorService.Checkpoint:input_type -> stepwell.executor.v1.CheckpointRequest
-	2, // 1: stepwell.executor.v1.ExecutorService.RequestSync:input_type -> stepwell.executor.v1.RequestSyncRequest
-	1, // 2: stepwell.executor.v1.ExecutorService.Checkpoint:output_type -> stepwell.executor.v1.CheckpointResponse
-	3, // 3: stepwell.executor.v1.ExecutorService.RequestSync:output_type -> stepwell.executor.v1.RequestSyncResponse
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
+	2, // 1: stepwell.executor.v1.ExecutorService.Report:input_type -> stepwell.executor.v1.ReportRequest
+	4, // 2: stepwell.executor.v1.ExecutorService.RequestSync:input_type -> stepwell.executor.v1.RequestSyncRequest
+	1, // 3: stepwell.executor.v1.ExecutorService.Checkpoint:output_type -> stepwell.executor.v1.CheckpointResponse
+	3, // 4: stepwell.executor.v1.ExecutorService.Report:output_type -> stepwell.executor.v1.ReportResponse
+	5, // 5: stepwell.executor.v1.ExecutorService.RequestSync:output_type -> stepwell.executor.v1.RequestSyncResponse
+	3, // [3:6] is the sub-list for method output_type
+	0, // [0:3] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -298,7 +409,7 @@ func file_stepwell_executor_v1_executor_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_executor_v1_executor_service_proto_rawDesc), len(file_stepwell_executor_v1_executor_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ExecutorService_Checkpoint_FullMethodName  = "/stepwell.executor.v1.ExecutorService/Checkpoint"
+	ExecutorService_Report_FullMethodName      = "/stepwell.executor.v1.ExecutorService/Report"
 	ExecutorService_RequestSync_FullMethodName = "/stepwell.executor.v1.ExecutorService/RequestSync"
 )
 
@@ -33,6 +34,10 @@ type ExecutorServiceClient interface {
 	// ended, or the call was superseded; the app must stop. INVALID_ARGUMENT: an operation cannot be checkpointed.
 	// Repeating it is harmless.
 	Checkpoint(ctx context.Context, in *CheckpointRequest, opts ...grpc.CallOption) (*CheckpointResponse, error)
+	// Report records what came of a request to an endpoint of an app, which the app works on itself until it wants what only
+	// the server can do. NOT_FOUND: the run is unknown. ABORTED: the run ended or went on without the app.
+	// INVALID_ARGUMENT: the run is not one of an endpoint, or an operation cannot be read. Repeating it is harmless.
+	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
 	// RequestSync asks the app at a URL to say what it serves: in band if it can, else by registering itself. UNAVAILABLE:
 	// nothing answers there. INVALID_ARGUMENT: something else than an app does, or the app refused; the text says which.
 	RequestSync(ctx context.Context, in *RequestSyncRequest, opts ...grpc.CallOption) (*RequestSyncResponse, error)
@@ -50,6 +55,16 @@ func (c *executorServiceClient) Checkpoint(ctx context.Context, in *CheckpointRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckpointResponse)
 	err := c.cc.Invoke(ctx, ExecutorService_Checkpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *executorServiceClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportResponse)
+	err := c.cc.Invoke(ctx, ExecutorService_Report_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +91,10 @@ type ExecutorServiceServer interface {
 	// ended, or the call was superseded; the app must stop. INVALID_ARGUMENT: an operation cannot be checkpointed.
 	// Repeating it is harmless.
 	Checkpoint(context.Context, *CheckpointRequest) (*CheckpointResponse, error)
+	// Report records what came of a request to an endpoint of an app, which the app works on itself until it wants what only
+	// the server can do. NOT_FOUND: the run is unknown. ABORTED: the run ended or went on without the app.
+	// INVALID_ARGUMENT: the run is not one of an endpoint, or an operation cannot be read. Repeating it is harmless.
+	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	// RequestSync asks the app at a URL to say what it serves: in band if it can, else by registering itself. UNAVAILABLE:
 	// nothing answers there. INVALID_ARGUMENT: something else than an app does, or the app refused; the text says which.
 	RequestSync(context.Context, *RequestSyncRequest) (*RequestSyncResponse, error)
@@ -91,6 +110,9 @@ type UnimplementedExecutorServiceServer struct{}
 
 func (UnimplementedExecutorServiceServer) Checkpoint(context.Context, *CheckpointRequest) (*CheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Checkpoint not implemented")
+}
+func (UnimplementedExecutorServiceServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
 }
 func (UnimplementedExecutorServiceServer) RequestSync(context.Context, *RequestSyncRequest) (*RequestSyncResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RequestSync not implemented")
@@ -134,6 +156,24 @@ func _ExecutorService_Checkpoint_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ExecutorService_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExecutorServiceServer).Report(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExecutorService_Report_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExecutorServiceServer).Report(ctx, req.(*ReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ExecutorService_RequestSync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RequestSyncRequest)
 	if err := dec(in); err != nil {
@@ -162,6 +202,10 @@ var ExecutorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Checkpoint",
 			Handler:    _ExecutorService_Checkpoint_Handler,
+		},
+		{
+			MethodName: "Report",
+			Handler:    _ExecutorService_Report_Handler,
 		},
 		{
 			MethodName: "RequestSync",

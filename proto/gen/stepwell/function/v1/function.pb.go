@@ -396,7 +396,7 @@ func (x *Function) GetArchiveTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Trigger says what starts a function: an event or a cron expression.
+// Trigger says what starts a function: an event, a cron expression, or requests to the app.
 type Trigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An event name, or a prefix with a wildcard.
@@ -406,7 +406,9 @@ type Trigger struct {
 	// A cron expression, with an optional `TZ=` prefix.
 	Cron string `protobuf:"bytes,3,opt,name=cron,proto3" json:"cron,omitempty"`
 	// Spreads the instants of a cron expression.
-	Jitter        *durationpb.Duration `protobuf:"bytes,4,opt,name=jitter,proto3" json:"jitter,omitempty"`
+	Jitter *durationpb.Duration `protobuf:"bytes,4,opt,name=jitter,proto3" json:"jitter,omitempty"`
+	// Requests to an HTTP endpoint of the app start it: the app says so of each.
+	Endpoint      bool `protobuf:"varint,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -467,6 +469,13 @@ func (x *Trigger) GetJitter() *durationpb.Duration {
 		return x.Jitter
 	}
 	return nil
+}
+
+func (x *Trigger) GetEndpoint() bool {
+	if x != nil {
+		return x.Endpoint
+	}
+	return false
 }
 
 // FlowControl is what a function's author asked of the scheduler. Expressions are CEL over `event`.
@@ -1109,14 +1118,15 @@ const file_stepwell_function_v1_function_proto_rawDesc = "" +
 	" \x01(\v2!.stepwell.function.v1.FlowControlR\vflowControl\x12;\n" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12=\n" +
-	"\farchive_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\x86\x01\n" +
+	"\farchive_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xa2\x01\n" +
 	"\aTrigger\x12\x14\n" +
 	"\x05event\x18\x01 \x01(\tR\x05event\x12\x1e\n" +
 	"\n" +
 	"expression\x18\x02 \x01(\tR\n" +
 	"expression\x12\x12\n" +
 	"\x04cron\x18\x03 \x01(\tR\x04cron\x121\n" +
-	"\x06jitter\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06jitter\"\xf5\x04\n" +
+	"\x06jitter\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06jitter\x12\x1a\n" +
+	"\bendpoint\x18\x05 \x01(\bR\bendpoint\"\xf5\x04\n" +
 	"\vFlowControl\x12C\n" +
 	"\vconcurrency\x18\x01 \x03(\v2!.stepwell.function.v1.ConcurrencyR\vconcurrency\x12:\n" +
 	"\bthrottle\x18\x02 \x01(\v2\x1e.stepwell.function.v1.ThrottleR\bthrottle\x12>\n" +

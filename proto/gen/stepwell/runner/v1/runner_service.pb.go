@@ -8,6 +8,7 @@ package runnerv1
 
 import (
 	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
+	v11 "github.com/stepwell/stepwell/proto/gen/stepwell/function/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -381,11 +382,130 @@ func (*CancelRunResponse) Descriptor() ([]byte, []int) {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{7}
 }
 
+// StartEndpointRunRequest holds what was checked.
+type StartEndpointRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run: a ULID, 16 bytes, which the app made.
+	RunId []byte `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The request to the app. Its id is derived from the run's.
+	Event *v1.Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	// The function, as the catalog has it.
+	Function *v11.Function `protobuf:"bytes,3,opt,name=function,proto3" json:"function,omitempty"`
+	// The protocol version of the app's SDK; 0 if it did not say.
+	RequestVersion int32 `protobuf:"varint,4,opt,name=request_version,json=requestVersion,proto3" json:"request_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StartEndpointRunRequest) Reset() {
+	*x = StartEndpointRunRequest{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartEndpointRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartEndpointRunRequest) ProtoMessage() {}
+
+func (x *StartEndpointRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartEndpointRunRequest.ProtoReflect.Descriptor instead.
+func (*StartEndpointRunRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StartEndpointRunRequest) GetRunId() []byte {
+	if x != nil {
+		return x.RunId
+	}
+	return nil
+}
+
+func (x *StartEndpointRunRequest) GetEvent() *v1.Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *StartEndpointRunRequest) GetFunction() *v11.Function {
+	if x != nil {
+		return x.Function
+	}
+	return nil
+}
+
+func (x *StartEndpointRunRequest) GetRequestVersion() int32 {
+	if x != nil {
+		return x.RequestVersion
+	}
+	return 0
+}
+
+// StartEndpointRunResponse says whether the run is new.
+type StartEndpointRunResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// There was a run of this id. It is for the caller to find out whether it is the same one.
+	Existed       bool `protobuf:"varint,1,opt,name=existed,proto3" json:"existed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartEndpointRunResponse) Reset() {
+	*x = StartEndpointRunResponse{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartEndpointRunResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartEndpointRunResponse) ProtoMessage() {}
+
+func (x *StartEndpointRunResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartEndpointRunResponse.ProtoReflect.Descriptor instead.
+func (*StartEndpointRunResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StartEndpointRunResponse) GetExisted() bool {
+	if x != nil {
+		return x.Existed
+	}
+	return false
+}
+
 var File_stepwell_runner_v1_runner_service_proto protoreflect.FileDescriptor
 
 const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
 	"\n" +
-	"'stepwell/runner/v1/runner_service.proto\x12\x12stepwell.runner.v1\x1a\x1dstepwell/event/v1/event.proto\"B\n" +
+	"'stepwell/runner/v1/runner_service.proto\x12\x12stepwell.runner.v1\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\"B\n" +
 	"\x0ePublishRequest\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"\x11\n" +
 	"\x0fPublishResponse\"\x0e\n" +
@@ -400,13 +520,21 @@ const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
 	"\x10CancelRunRequest\x12%\n" +
 	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\fR\x05runId\"\x13\n" +
-	"\x11CancelRunResponse2\xe8\x02\n" +
+	"\x11CancelRunResponse\"\xc5\x01\n" +
+	"\x17StartEndpointRunRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12.\n" +
+	"\x05event\x18\x02 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\x12:\n" +
+	"\bfunction\x18\x03 \x01(\v2\x1e.stepwell.function.v1.FunctionR\bfunction\x12'\n" +
+	"\x0frequest_version\x18\x04 \x01(\x05R\x0erequestVersion\"4\n" +
+	"\x18StartEndpointRunResponse\x12\x18\n" +
+	"\aexisted\x18\x01 \x01(\bR\aexisted2\xd7\x03\n" +
 	"\rRunnerService\x12R\n" +
 	"\aPublish\x12\".stepwell.runner.v1.PublishRequest\x1a#.stepwell.runner.v1.PublishResponse\x12L\n" +
 	"\x05Nudge\x12 .stepwell.runner.v1.NudgeRequest\x1a!.stepwell.runner.v1.NudgeResponse\x12[\n" +
 	"\n" +
 	"SendSignal\x12%.stepwell.runner.v1.SendSignalRequest\x1a&.stepwell.runner.v1.SendSignalResponse\x12X\n" +
-	"\tCancelRun\x12$.stepwell.runner.v1.CancelRunRequest\x1a%.stepwell.runner.v1.CancelRunResponseB\xda\x01\n" +
+	"\tCancelRun\x12$.stepwell.runner.v1.CancelRunRequest\x1a%.stepwell.runner.v1.CancelRunResponse\x12m\n" +
+	"\x10StartEndpointRun\x12+.stepwell.runner.v1.StartEndpointRunRequest\x1a,.stepwell.runner.v1.StartEndpointRunResponseB\xda\x01\n" +
 	"\x16com.stepwell.runner.v1B\x12RunnerServiceProtoP\x01ZBgithub.com/stepwell/stepwell/proto/gen/stepwell/runner/v1;runnerv1\xa2\x02\x03SRX\xaa\x02\x12Stepwell.Runner.V1\xca\x02\x12Stepwell\\Runner\\V1\xe2\x02\x1eStepwell\\Runner\\V1\\GPBMetadata\xea\x02\x14Stepwell::Runner::V1b\x06proto3"
 
 var (
@@ -421,33 +549,40 @@ func file_stepwell_runner_v1_runner_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescData
 }
 
-var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_stepwell_runner_v1_runner_service_proto_goTypes = []any{
-	(*PublishRequest)(nil),     // 0: stepwell.runner.v1.PublishRequest
-	(*PublishResponse)(nil),    // 1: stepwell.runner.v1.PublishResponse
-	(*NudgeRequest)(nil),       // 2: stepwell.runner.v1.NudgeRequest
-	(*NudgeResponse)(nil),      // 3: stepwell.runner.v1.NudgeResponse
-	(*SendSignalRequest)(nil),  // 4: stepwell.runner.v1.SendSignalRequest
-	(*SendSignalResponse)(nil), // 5: stepwell.runner.v1.SendSignalResponse
-	(*CancelRunRequest)(nil),   // 6: stepwell.runner.v1.CancelRunRequest
-	(*CancelRunResponse)(nil),  // 7: stepwell.runner.v1.CancelRunResponse
-	(*v1.Event)(nil),           // 8: stepwell.event.v1.Event
+	(*PublishRequest)(nil),           // 0: stepwell.runner.v1.PublishRequest
+	(*PublishResponse)(nil),          // 1: stepwell.runner.v1.PublishResponse
+	(*NudgeRequest)(nil),             // 2: stepwell.runner.v1.NudgeRequest
+	(*NudgeResponse)(nil),            // 3: stepwell.runner.v1.NudgeResponse
+	(*SendSignalRequest)(nil),        // 4: stepwell.runner.v1.SendSignalRequest
+	(*SendSignalResponse)(nil),       // 5: stepwell.runner.v1.SendSignalResponse
+	(*CancelRunRequest)(nil),         // 6: stepwell.runner.v1.CancelRunRequest
+	(*CancelRunResponse)(nil),        // 7: stepwell.runner.v1.CancelRunResponse
+	(*StartEndpointRunRequest)(nil),  // 8: stepwell.runner.v1.StartEndpointRunRequest
+	(*StartEndpointRunResponse)(nil), // 9: stepwell.runner.v1.StartEndpointRunResponse
+	(*v1.Event)(nil),                 // 10: stepwell.event.v1.Event
+	(*v11.Function)(nil),             // 11: stepwell.function.v1.Function
 }
 var file_stepwell_runner_v1_runner_service_proto_depIdxs = []int32{
-	8, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
-	0, // 1: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
-	2, // 2: stepwell.runner.v1.RunnerService.Nudge:input_type -> stepwell.runner.v1.NudgeRequest
-	4, // 3: stepwell.runner.v1.RunnerService.SendSignal:input_type -> stepwell.runner.v1.SendSignalRequest
-	6, // 4: stepwell.runner.v1.RunnerService.CancelRun:input_type -> stepwell.runner.v1.CancelRunRequest
-	1, // 5: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
-	3, // 6: stepwell.runner.v1.RunnerService.Nudge:output_type -> stepwell.runner.v1.NudgeResponse
-	5, // 7: stepwell.runner.v1.RunnerService.SendSignal:output_type -> stepwell.runner.v1.SendSignalResponse
-	7, // 8: stepwell.runner.v1.RunnerService.CancelRun:output_type -> stepwell.runner.v1.CancelRunResponse
-	5, // [5:9] is the sub-list for method output_type
-	1, // [1:5] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	10, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
+	10, // 1: stepwell.runner.v1.StartEndpointRunRequest.event:type_name -> stepwell.event.v1.Event
+	11, // 2: stepwell.runner.v1.StartEndpointRunRequest.function:type_name -> stepwell.function.v1.Function
+	0,  // 3: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
+	2,  // 4: stepwell.runner.v1.RunnerService.Nudge:input_type -> stepwell.runner.v1.NudgeRequest
+	4,  // 5: stepwell.runner.v1.RunnerService.SendSignal:input_type -> stepwell.runner.v1.SendSignalRequest
+	6,  // 6: stepwell.runner.v1.RunnerService.CancelRun:input_type -> stepwell.runner.v1.CancelRunRequest
+	8,  // 7: stepwell.runner.v1.RunnerService.StartEndpointRun:input_type -> stepwell.runner.v1.StartEndpointRunRequest
+	1,  // 8: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
+	3,  // 9: stepwell.runner.v1.RunnerService.Nudge:output_type -> stepwell.runner.v1.NudgeResponse
+	5,  // 10: stepwell.runner.v1.RunnerService.SendSignal:output_type -> stepwell.runner.v1.SendSignalResponse
+	7,  // 11: stepwell.runner.v1.RunnerService.CancelRun:output_type -> stepwell.runner.v1.CancelRunResponse
+	9,  // 12: stepwell.runner.v1.RunnerService.StartEndpointRun:output_type -> stepwell.runner.v1.StartEndpointRunResponse
+	8,  // [8:13] is the sub-list for method output_type
+	3,  // [3:8] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_runner_v1_runner_service_proto_init() }
@@ -461,7 +596,7 @@ func file_stepwell_runner_v1_runner_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_runner_v1_runner_service_proto_rawDesc), len(file_stepwell_runner_v1_runner_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

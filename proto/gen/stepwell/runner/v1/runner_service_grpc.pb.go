@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RunnerService_Publish_FullMethodName    = "/stepwell.runner.v1.RunnerService/Publish"
-	RunnerService_Nudge_FullMethodName      = "/stepwell.runner.v1.RunnerService/Nudge"
-	RunnerService_SendSignal_FullMethodName = "/stepwell.runner.v1.RunnerService/SendSignal"
-	RunnerService_CancelRun_FullMethodName  = "/stepwell.runner.v1.RunnerService/CancelRun"
+	RunnerService_Publish_FullMethodName          = "/stepwell.runner.v1.RunnerService/Publish"
+	RunnerService_Nudge_FullMethodName            = "/stepwell.runner.v1.RunnerService/Nudge"
+	RunnerService_SendSignal_FullMethodName       = "/stepwell.runner.v1.RunnerService/SendSignal"
+	RunnerService_CancelRun_FullMethodName        = "/stepwell.runner.v1.RunnerService/CancelRun"
+	RunnerService_StartEndpointRun_FullMethodName = "/stepwell.runner.v1.RunnerService/StartEndpointRun"
 )
 
 // RunnerServiceClient is the client API for RunnerService service.
@@ -41,6 +42,9 @@ type RunnerServiceClient interface {
 	SendSignal(ctx context.Context, in *SendSignalRequest, opts ...grpc.CallOption) (*SendSignalResponse, error)
 	// CancelRun cancels a run. NOT_FOUND: there is no such run. ABORTED: it has ended.
 	CancelRun(ctx context.Context, in *CancelRunRequest, opts ...grpc.CallOption) (*CancelRunResponse, error)
+	// StartEndpointRun starts a run that an app already works on, by a request to one of its endpoints, and publishes the
+	// event that tells of the request, as one fact. Repeating it is harmless. UNAVAILABLE: try again.
+	StartEndpointRun(ctx context.Context, in *StartEndpointRunRequest, opts ...grpc.CallOption) (*StartEndpointRunResponse, error)
 }
 
 type runnerServiceClient struct {
@@ -91,6 +95,16 @@ func (c *runnerServiceClient) CancelRun(ctx context.Context, in *CancelRunReques
 	return out, nil
 }
 
+func (c *runnerServiceClient) StartEndpointRun(ctx context.Context, in *StartEndpointRunRequest, opts ...grpc.CallOption) (*StartEndpointRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartEndpointRunResponse)
+	err := c.cc.Invoke(ctx, RunnerService_StartEndpointRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RunnerServiceServer is the server API for RunnerService service.
 // All implementations must embed UnimplementedRunnerServiceServer
 // for forward compatibility.
@@ -107,6 +121,9 @@ type RunnerServiceServer interface {
 	SendSignal(context.Context, *SendSignalRequest) (*SendSignalResponse, error)
 	// CancelRun cancels a run. NOT_FOUND: there is no such run. ABORTED: it has ended.
 	CancelRun(context.Context, *CancelRunRequest) (*CancelRunResponse, error)
+	// StartEndpointRun starts a run that an app already works on, by a request to one of its endpoints, and publishes the
+	// event that tells of the request, as one fact. Repeating it is harmless. UNAVAILABLE: try again.
+	StartEndpointRun(context.Context, *StartEndpointRunRequest) (*StartEndpointRunResponse, error)
 	mustEmbedUnimplementedRunnerServiceServer()
 }
 
@@ -128,6 +145,9 @@ func (UnimplementedRunnerServiceServer) SendSignal(context.Context, *SendSignalR
 }
 func (UnimplementedRunnerServiceServer) CancelRun(context.Context, *CancelRunRequest) (*CancelRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelRun not implemented")
+}
+func (UnimplementedRunnerServiceServer) StartEndpointRun(context.Context, *StartEndpointRunRequest) (*StartEndpointRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartEndpointRun not implemented")
 }
 func (UnimplementedRunnerServiceServer) mustEmbedUnimplementedRunnerServiceServer() {}
 func (UnimplementedRunnerServiceServer) testEmbeddedByValue()                       {}
@@ -222,6 +242,24 @@ func _RunnerService_CancelRun_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RunnerService_StartEndpointRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartEndpointRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunnerServiceServer).StartEndpointRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunnerService_StartEndpointRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunnerServiceServer).StartEndpointRun(ctx, req.(*StartEndpointRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RunnerService_ServiceDesc is the grpc.ServiceDesc for RunnerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -244,6 +282,10 @@ var RunnerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelRun",
 			Handler:    _RunnerService_CancelRun_Handler,
+		},
+		{
+			MethodName: "StartEndpointRun",
+			Handler:    _RunnerService_StartEndpointRun_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
