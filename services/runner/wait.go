@@ -81,13 +81,13 @@ func (s *Service) lookBack(ctx context.Context) error {
 		for i, back := range backs {
 			candidates[i] = candidate{back.Wait, back.Events}
 		}
-		resumed, err := s.resume(ctx, candidates)
+		matched, err := s.resume(ctx, candidates)
 		if err != nil {
 			return err
 		}
 		var looked []stepwell.Wait
 		for _, back := range backs {
-			if !resumed[back.Wait.Item.ID] {
+			if !matched[back.Wait.Item.ID] {
 				looked = append(looked, afterLook(back))
 			}
 		}
@@ -110,8 +110,9 @@ func afterLook(back store.LookBack) stepwell.Wait {
 	return w
 }
 
-// resume ends each wait by the first of its events that fits, and returns which. A wait that somebody else ended is passed
-// over.
+// resume ends each wait by the first of its events that fits, and returns which waits have one. A wait that somebody else
+// ended is passed over, and so is one whose event has ended another wait of the run meanwhile: if it is to look back, it
+// still is.
 func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepwell.ItemID]bool, error) {
 	if len(candidates) == 0 {
 		return nil, nil
@@ -126,15 +127,17 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 	}
 	now, seen := time.Now(), decoded{}
 	var matches []match
+	matched := map[stepwell.ItemID]bool{}
 	for i, c := range candidates {
 		if loaded[i].Err != nil {
 			continue // it is gone
 		}
 		if m, ok := s.match(ctx, loaded[i].State, c, seen, now); ok {
-			matches = append(matches, m)
+			matches, matched[m.item] = append(matches, m), true
 		}
 	}
-	return s.commit(ctx, now, matches)
+	_, err = s.commit(ctx, now, matches)
+	return matched, err
 }
 
 // match is a wait that an event ends, and what that changes.

@@ -127,6 +127,51 @@ func TestI15_EveryEventEndsOneWaitOfALoop(t *testing.T) {
 	})
 }
 
+// awaitBoth waits for two events of a name at once.
+func (s *steps) awaitBoth(event string) any {
+	first, knowsFirst := s.memo("first")
+	second, knowsSecond := s.memo("second")
+	if knowsFirst && knowsSecond {
+		return []json.RawMessage{first, second}
+	}
+	options := &waitOptions{Timeout: "30d"}
+	panic(answer{http.StatusPartialContent, []op{
+		{Op: "WaitForEvent", ID: "first", Name: event, Opts: options},
+		{Op: "WaitForEvent", ID: "second", Name: event, Opts: options},
+	}})
+}
+
+// TestI15_EventEndsOneOfTwoWaitsOfARun: also if both look back.
+func TestI15_EventEndsOneOfTwoWaitsOfARun(t *testing.T) {
+	t.Parallel()
+	var w *world
+	inWorld(t, map[string]function{
+		"app-order": {event: "order/placed", code: func(s *steps) any { return s.awaitBoth("order/approved") }},
+		"app-late": {event: "late/placed", code: func(s *steps) any {
+			s.run("send", func() (any, error) {
+				w.publish("late/approved", `{"id":1}`)
+				w.publish("late/approved", `{"id":2}`)
+				return "sent", nil
+			})
+			return s.awaitBoth("late/approved")
+		}},
+	}, func(t *testing.T, world *world) {
+		w = world
+		one, late := w.publish("order/placed", `{}`), w.publish("late/placed", `{}`)
+		<-time.After(time.Minute)
+		var taken []struct{ ID int }
+		require.NoError(t, json.Unmarshal([]byte(w.output(late)), &taken))
+		require.ElementsMatch(t, []struct{ ID int }{{1}, {2}}, taken)
+		w.publish("order/approved", `{"id":1}`)
+		<-time.After(time.Minute)
+		require.Empty(t, w.output(one))
+		w.publish("order/approved", `{"id":2}`)
+		<-time.After(time.Minute)
+		require.NoError(t, json.Unmarshal([]byte(w.output(one)), &taken))
+		require.ElementsMatch(t, []struct{ ID int }{{1}, {2}}, taken)
+	})
+}
+
 func TestExpressionThatCannotBeCompiledFailsTheRun(t *testing.T) {
 	t.Parallel()
 	inWorld(t, map[string]function{"app-order": {event: "order/placed", retries: 3, code: func(s *steps) any {

@@ -26,6 +26,8 @@ type Applied struct {
 type Known struct {
 	// Recorded tells whether a step of the run has its result.
 	Recorded func(stepwell.StepID) bool
+	// Spent tells whether an event has ended a wait of the run.
+	Spent func(stepwell.EventID) bool
 	// Heard tells whether somebody in the environment listens to events of a name: a function has a trigger of the name,
 	// or a run waits for it.
 	Heard func(environment stepwell.EnvironmentID, name string) bool
@@ -38,6 +40,7 @@ type Known struct {
 //
 //   - stepwell.ErrNotFound: the run is of another environment than the caller's (I24).
 //   - stepwell.ErrConflict: the run has ended, or Settles is not open, or was claimed by a later lease (I5, I11, I12).
+//   - stepwell.ErrConflict also: the event that ends a wait has ended another one of the run (I15).
 //   - stepwell.ErrStale: somebody listens to an event that the end did not make (End.Unheard).
 //   - stepwell.ErrTaken: another run waits for a signal that this one wants to wait for.
 //   - stepwell.ErrTooLarge: a checkpoint (Keep) would take the run beyond its bounds. Who settles an item sees that
@@ -55,6 +58,9 @@ func Apply(run *stepwell.Run, known Known, t stepwell.Transition) (Applied, erro
 		return Applied{}, err
 	}
 	if err := unheard(*run, known, t); err != nil {
+		return Applied{}, err
+	}
+	if err := unspent(*run, known, t); err != nil {
 		return Applied{}, err
 	}
 	changed := *run
@@ -134,6 +140,16 @@ func unheard(run stepwell.Run, known Known, t stepwell.Transition) error {
 	for _, name := range t.End.Unheard {
 		if known.Heard(run.Environment, name) {
 			return fmt.Errorf("run %s: somebody listens to %s: %w", run.ID, name, stepwell.ErrStale)
+		}
+	}
+	return nil
+}
+
+// unspent refuses to end a wait by an event that ended another wait of the run: whoever decided may not have known.
+func unspent(run stepwell.Run, known Known, t stepwell.Transition) error {
+	for _, step := range t.Records {
+		if step.Event != (stepwell.EventID{}) && known.Spent != nil && known.Spent(step.Event) {
+			return fmt.Errorf("run %s: event %s ended another wait: %w", run.ID, step.Event, stepwell.ErrConflict)
 		}
 	}
 	return nil

@@ -26,7 +26,9 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 		return store.Committed{Err: fmt.Errorf("run %s: %w", t.Run, stepwell.ErrNotFound)}
 	}
 	run := copyRun(record.run)
-	applied, err := store.Apply(&run, store.Known{Recorded: record.isRecorded, Heard: s.heard, Taken: s.taken}, t)
+	applied, err := store.Apply(&run, store.Known{
+		Recorded: record.isRecorded, Spent: record.spent, Heard: s.heard, Taken: s.taken,
+	}, t)
 	if err != nil {
 		return store.Committed{Err: err}
 	}

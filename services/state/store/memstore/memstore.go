@@ -104,6 +104,11 @@ func (r *runRecord) isRecorded(id stepwell.StepID) bool {
 	return known && r.steps[i].Status != stepwell.StepOpen
 }
 
+// spent tells whether the event ended a wait of the run.
+func (r *runRecord) spent(event stepwell.EventID) bool {
+	return slices.ContainsFunc(r.steps, func(step stepwell.Step) bool { return step.Event == event })
+}
+
 // startKey identifies a start for the dedupe window.
 type startKey struct {
 	function stepwell.FunctionID

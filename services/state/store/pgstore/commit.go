@@ -87,6 +87,7 @@ type heads struct {
 	// order is that of locking, so that what is written is in order too.
 	order    []stepwell.RunID
 	recorded map[stepKey]bool
+	spent    map[spentKey]bool
 	listeners
 	changes changes
 }
@@ -104,12 +105,18 @@ type stepKey struct {
 	step stepwell.StepID
 }
 
+// spentKey is an event that ended a wait of a run.
+type spentKey struct {
+	run   stepwell.RunID
+	event stepwell.EventID
+}
+
 // lockHeads locks the runs of the transitions and loads what applying them needs. The pipeline is sent with it.
 func lockHeads(
 	ctx context.Context, conn sender, p *pipeline, transitions []stepwell.Transition,
 ) (*heads, error) {
-	h := &heads{runs: map[stepwell.RunID]*head{}, recorded: map[stepKey]bool{}}
-	var runIDs, stepRuns []pgtype.UUID
+	h := &heads{runs: map[stepwell.RunID]*head{}, recorded: map[stepKey]bool{}, spent: map[spentKey]bool{}}
+	var runIDs, stepRuns, eventRuns, events []pgtype.UUID
 	var steps []string
 	for _, t := range withResumed(transitions) {
 		if h.runs[t.Run] == nil {
@@ -118,6 +125,9 @@ func lockHeads(
 		}
 		for _, step := range t.Records {
 			stepRuns, steps = append(stepRuns, pgULID(t.Run.ULID)), append(steps, string(step.ID))
+			if step.Event != (stepwell.EventID{}) {
+				eventRuns, events = append(eventRuns, pgULID(t.Run.ULID)), append(events, pgULID(step.Event.ULID))
+			}
 		}
 		for _, opening := range t.Opens {
 			stepRuns, steps = append(stepRuns, pgULID(t.Run.ULID)), append(steps, string(opening.Step.ID))
@@ -128,6 +138,11 @@ func lockHeads(
 	collect(p, &locked, pgsql.LockHeads, runIDs)
 	if len(steps) > 0 {
 		collect(p, &recorded, pgsql.RecordedSteps, stepRuns, steps)
+	}
+	var spent []pgsql.SpentEventsRow
+	if len(events) > 0 {
+		first, last := span(eventRuns)
+		collect(p, &spent, pgsql.SpentEvents, eventRuns, first, last, events)
 	}
 	h.ask(p, transitions)
 	if err := p.send(ctx, conn); err != nil {
@@ -144,6 +159,9 @@ func lockHeads(
 	}
 	for _, row := range recorded {
 		h.recorded[stepKey{stepwell.RunID{ULID: row.RunID.Bytes}, stepwell.StepID(row.StepID)}] = true
+	}
+	for _, row := range spent {
+		h.spent[spentKey{stepwell.RunID{ULID: row.RunID.Bytes}, stepwell.EventID{ULID: row.EventID.Bytes}}] = true
 	}
 	return h, h.explainMissing(ctx, conn)
 }
@@ -199,6 +217,7 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 	prior := head.run.Progress.StepCount
 	applied, err := store.Apply(&head.run, store.Known{
 		Recorded: func(id stepwell.StepID) bool { return h.recorded[stepKey{t.Run, id}] },
+		Spent:    func(id stepwell.EventID) bool { return h.spent[spentKey{t.Run, id}] },
 		Heard: func(environment stepwell.EnvironmentID, name string) bool {
 			return h.heard[nameOf{environment, name}]
 		},
@@ -210,6 +229,7 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 	head.changed = true
 	for _, step := range applied.Records {
 		h.recorded[stepKey{t.Run, step.ID}] = true
+		h.spent[spentKey{t.Run, step.Event}] = step.Event != (stepwell.EventID{})
 	}
 	h.note(applied.Opens)
 	h.changes.add(t, applied)

@@ -354,6 +354,9 @@ func settle(t *testing.T, s *pgstore.Store, run stepwell.Run) {
 			Run: run.ID, Environment: run.Environment, Item: signal, Kind: stepwell.WaitSignal, Name: run.ID.String(),
 		}}},
 	}, {
+		Run: run.ID, Settles: signal.ID, At: at(),
+		Records: []stepwell.Step{{ID: "s", Status: stepwell.StepCompleted, Event: stepwell.EventID{ULID: run.ID.ULID}}},
+	}, {
 		Run: run.ID, Environment: run.Environment, Settles: timeout.ID, At: at(), Generation: 1,
 		End: &stepwell.End{Status: stepwell.RunCompleted, Unheard: []string{stepwell.EventFinished}},
 	}} {
@@ -363,7 +366,7 @@ func settle(t *testing.T, s *pgstore.Store, run stepwell.Run) {
 			require.ErrorIs(t, results[0].Err, stepwell.ErrNotFound, "its key led to another run")
 			return
 		}
-		if transition.End == nil {
+		if transition.Settles == first.ID {
 			require.NoError(t, s.Claim(t.Context(), timeout.ID, 1))
 			require.NoError(t, s.Unpark(t.Context(), []stepwell.ItemID{timeout.ID}))
 		}

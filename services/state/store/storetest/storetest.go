@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I16_NothingAfterCancel":                testNothingAfterCancel,
 		"I15_EventFindsItsWaits":                testEventFindsItsWaits,
 		"I15_AwaitedEventStaysUnrouted":         testAwaitedEventIsUnroutedUntilItsWaitsWereLookedAt,
+		"I15_EventEndsOneWaitOfARun":            testEventEndsOneWaitOfARun,
 		"I15_WaitEndsWithItsStep":               testWaitEndsWithItsStep,
 		"I15_WaitLooksBack":                     testWaitLooksBack,
 		"I15_EventAndWaitDoNotMissEachOther":    testEventAndWaitDoNotMissEachOther,

@@ -171,6 +171,33 @@ func testWaitLooksBack(t *testing.T, f *fixture) {
 	require.Contains(t, f.waitsFor(f.named("ship/sent", 1)), w.Item.ID, "it waits on")
 }
 
+// testEventEndsOneWaitOfARun: whoever decides about the second wait may not have known of the first.
+func testEventEndsOneWaitOfARun(t *testing.T, f *fixture) {
+	run, item := f.newRun()
+	event, other := f.named("ship/sent", 1), f.named("ship/sent", 1)
+	opens := stepwell.Transition{Run: run.ID, Settles: item.ID}
+	var ends []stepwell.Transition
+	for _, id := range []stepwell.StepID{"v", "w", "x"} {
+		timeout := stepwell.NewStepItem(run, stepwell.ItemTimeout, id, later())
+		opens.Opens = append(opens.Opens, stepwell.Opening{
+			Step: stepwell.Step{ID: id, Kind: stepwell.StepWaitForEvent, OpenedAt: epoch()}, Item: timeout,
+			Wait: &stepwell.Wait{Run: run.ID, Environment: run.Environment, Name: "ship/sent", Item: timeout},
+		})
+		done := recorded(id, `{}`)
+		done.Event = event.ID
+		ends = append(ends, stepwell.Transition{Run: run.ID, Settles: timeout.ID, Records: []stepwell.Step{done}})
+	}
+	f.mustCommit(opens)
+	results, err := f.Commit(f.ctx, ends[:2])
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err)
+	require.ErrorIs(t, results[1].Err, stepwell.ErrConflict, "together")
+	require.ErrorIs(t, f.commit(ends[2]).Err, stepwell.ErrConflict, "later")
+	ends[2].Records[0].Event = other.ID
+	f.mustCommit(ends[2])
+	require.Len(t, f.waitsFor(event), 1, "it waits on")
+}
+
 // testEventAndWaitDoNotMissEachOther: they come at the same time.
 func testEventAndWaitDoNotMissEachOther(t *testing.T, f *fixture) {
 	for n := range 20 {

@@ -6,6 +6,12 @@ JOIN (SELECT unnest(@run_ids::uuid[]) AS run_id, unnest(@step_ids::text[]) AS st
     ON s.run_id = c.run_id AND s.step_id = c.step_id
 WHERE s.status <> 0;
 
+-- name: SpentEvents :many
+-- Which of these events ended a wait of which of these runs.
+SELECT run_id, event_id FROM steps
+WHERE run_id = ANY(@run_ids::uuid[]) AND run_id BETWEEN @first::uuid AND @last::uuid AND status <> 0
+    AND event_id = ANY(@event_ids::uuid[]);
+
 -- name: OpenSteps :exec
 INSERT INTO steps (run_id, step_id, name, kind, status, opened_at, opened_order, started_at, due_at, recorded_order)
 SELECT unnest(@run_ids::uuid[]), unnest(@step_ids::text[]), unnest(@names::text[]), unnest(@kinds::smallint[]), 0,

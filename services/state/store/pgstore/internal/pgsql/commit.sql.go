@@ -215,3 +215,47 @@ func (q *Queries) RecordedSteps(ctx context.Context, runIds []pgtype.UUID, stepI
 	}
 	return items, nil
 }
+
+const SpentEvents = `-- name: SpentEvents :many
+SELECT run_id, event_id FROM steps
+WHERE run_id = ANY($1::uuid[]) AND run_id BETWEEN $2::uuid AND $3::uuid AND status <> 0
+    AND event_id = ANY($4::uuid[])
+`
+
+type SpentEventsParams struct {
+	RunIds   []pgtype.UUID
+	First    pgtype.UUID
+	Last     pgtype.UUID
+	EventIds []pgtype.UUID
+}
+
+type SpentEventsRow struct {
+	RunID   pgtype.UUID
+	EventID pgtype.UUID
+}
+
+// Which of these events ended a wait of which of these runs.
+func (q *Queries) SpentEvents(ctx context.Context, arg SpentEventsParams) ([]SpentEventsRow, error) {
+	rows, err := q.db.Query(ctx, SpentEvents,
+		arg.RunIds,
+		arg.First,
+		arg.Last,
+		arg.EventIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SpentEventsRow
+	for rows.Next() {
+		var i SpentEventsRow
+		if err := rows.Scan(&i.RunID, &i.EventID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
