@@ -128,12 +128,26 @@ func (s *scenario) call(t *testing.T, d *datadriven.TestData) string {
 			outcome.Ops[i] = s.fetch(op)
 		}
 	}
-	return s.decide(t, func(heard engine.Heard) stepwell.Transition {
-		return engine.Settle(engine.Call{
+	var settled stepwell.Transition
+	told := s.decide(t, func(heard engine.Heard) stepwell.Transition {
+		settled = engine.Settle(engine.Call{
 			State: state, Item: item, Generation: generation, Outcome: outcome,
 			StartedAt: started, EndedAt: s.now, SystemRetryFor: system, Heard: heard,
 		})
+		return settled
 	})
+	return told + s.lookBacks(settled)
+}
+
+// lookBacks tells since when events end the waits that the transition opens.
+func (s *scenario) lookBacks(transition stepwell.Transition) string {
+	var b strings.Builder
+	for _, opening := range transition.Opens {
+		if opening.Wait != nil && opening.Wait.Kind == stepwell.WaitEvent {
+			fmt.Fprintf(&b, "wait %s looks back to %s\n", s.short(string(opening.Item.ID)), s.since(opening.Wait.Since))
+		}
+	}
+	return b.String()
 }
 
 // respond fills in a response as the directive's arguments say.

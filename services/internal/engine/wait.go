@@ -42,25 +42,43 @@ func (d *decision) wait(op stepwell.Op, opening *stepwell.Opening) {
 	opening.Wait = &w
 }
 
-// since is how far back a new wait looks for events: to the beginning of the call that ran the latest step, or else of
-// the run's first call. So an event that one step sends and the next awaits is never missed (I15). A step that
-// was reported while this call went on began at some time in it, nobody knows when.
+// since is how far back a new wait looks for events: to the beginning of the latest step, or else of the run's first
+// call. So an event that one step sends and the next awaits is never missed (I15).
+//
+// A step began when the server heard of it (OpenedAt), but for one that the app reported when it had run: then its SDK's
+// clock says when, and the server only that it was after it had heard of the step before; if it was reported while this
+// call went on, some time in it.
 func (d *decision) since() time.Time {
-	since := d.State.Run.StartedAt
-	if since.IsZero() {
-		since = d.StartedAt
-	}
+	var since time.Time
+	heard := d.State.Run.CreatedAt
 	for _, steps := range [][]stepwell.Step{d.State.Steps, d.out.Records} {
 		for _, step := range steps {
-			if step.Kind == stepwell.StepRun && step.OpenedAt.After(since) {
-				since = step.OpenedAt
+			if step.Kind != stepwell.StepRun {
+				continue
 			}
+			began := step.OpenedAt
+			if step.StartedAt.Before(began) {
+				began = latest(step.StartedAt, heard)
+			}
+			since, heard = latest(since, began), latest(heard, step.OpenedAt)
 		}
 	}
-	if since.After(d.StartedAt) {
+	switch {
+	case since.After(d.StartedAt):
 		return d.StartedAt
+	case !since.IsZero():
+		return since
+	case !d.State.Run.StartedAt.IsZero():
+		return d.State.Run.StartedAt
 	}
-	return since
+	return d.StartedAt
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Resume is what changes when an event ends a wait: the step yields the event. ok is false if the event may not: it
