@@ -44,9 +44,12 @@ func parseCheckpoint(run string, body []byte) (executorclient.Checkpoint, error)
 	if err != nil {
 		return executorclient.Checkpoint{}, err
 	}
-	item, err := sdk.DecodeItemID(wire.QueueItemID)
+	item, generation, err := sdk.DecodeLease(wire.QueueItemID)
 	if err != nil {
 		return executorclient.Checkpoint{}, err
 	}
-	return executorclient.Checkpoint{Run: id, Item: item, Generation: wire.GenerationID, Ops: wire.Steps}, nil
+	if generation == 0 {
+		generation = wire.GenerationID
+	}
+	return executorclient.Checkpoint{Run: id, Item: item, Generation: generation, Ops: wire.Steps}, nil
 }

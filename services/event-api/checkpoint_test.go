@@ -28,7 +28,7 @@ func TestCheckpointIsHandedToTheExecutor(t *testing.T) {
 	t.Parallel()
 	item := discovery(t)
 	const steps = `[ {"id":"a","op":"StepRun","data":1.0} ]`
-	body := `{"run_id":"` + runText + `","fn_id":"x","qi_id":"` + sdk.EncodeItemID(item.ID) +
+	body := `{"run_id":"` + runText + `","fn_id":"x","qi_id":"` + sdk.EncodeLease(item.ID, 7) +
 		`","request_id":"r","generation_id":7,"request_started_at":1754000000000,"ts":1754000000123,"steps":` + steps + `}`
 	want := executorclient.Checkpoint{
 		Environment: otherEnvironment(), Run: item.Run, Item: item.ID, Generation: 7, Ops: []byte(steps),
@@ -44,17 +44,17 @@ func TestCheckpointIsHandedToTheExecutor(t *testing.T) {
 		requireFailure(t, r.do(http.MethodPost, path, body), 401, "Authentication failed")
 		require.Len(t, r.exec.reports, 1)
 	}
-	// The Go SDK does not know its generation.
-	body = `{"qi_id":"` + sdk.EncodeItemID(item.ID) + `","steps":` + steps + `}`
+	// The Go SDK does not send the generation on its own.
+	body = `{"qi_id":"` + sdk.EncodeLease(item.ID, 8) + `","steps":` + steps + `}`
 	r.exec.reports = nil
 	r.do(http.MethodPost, "/v1/checkpoint/"+runText+"/async", body, "Authorization", "Bearer "+goodKey)
-	require.Zero(t, r.exec.reports[0].Generation)
+	require.Equal(t, 8, r.exec.reports[0].Generation)
 }
 
 // TestCheckpointStatuses: 409 makes an SDK stop, any other that is no 2xx makes it answer its call with what it has.
 func TestCheckpointStatuses(t *testing.T) {
 	t.Parallel()
-	body := `{"qi_id":"` + sdk.EncodeItemID(discovery(t).ID) + `","steps":[]}`
+	body := `{"qi_id":"` + sdk.EncodeLease(discovery(t).ID, 1) + `","steps":[]}`
 	for _, test := range []struct {
 		fail   error
 		status int
@@ -76,7 +76,7 @@ func TestCheckpointStatuses(t *testing.T) {
 
 func TestCheckpointThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
-	item := sdk.EncodeItemID(discovery(t).ID)
+	item := sdk.EncodeLease(discovery(t).ID, 1)
 	for _, test := range []struct{ run, body, problem string }{
 		{runText, ``, "the checkpoint cannot be read"},
 		{runText, `[]`, "the checkpoint cannot be read"},

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -163,7 +164,7 @@ func (c Call) context(useAPI bool) callContext {
 		GenerationID:              c.Generation,
 		JobID:                     string(c.Item.ID),
 		AttemptsMax:               c.State.Function.AttemptsMax(),
-		QueueItemID:               EncodeItemID(c.Item.ID),
+		QueueItemID:               EncodeLease(c.Item.ID, c.Generation),
 		RequestID:                 c.requestID(),
 		RunID:                     c.State.Run.ID.String(),
 		Stack:                     callStack{Current: len(stack), Stack: stack},
@@ -172,18 +173,25 @@ func (c Call) context(useAPI bool) callContext {
 	}
 }
 
-// EncodeItemID is an item's id as SDKs carry it back to us: opaque to them.
-func EncodeItemID(id stepwell.ItemID) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(id))
+// EncodeLease names an item and the lease under which it is worked on, as SDKs carry it back to us: opaque to them. Not all
+// of them send the generation of a call back on its own, so that it is in here.
+func EncodeLease(id stepwell.ItemID, generation int) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(string(id) + "#" + strconv.Itoa(generation)))
 }
 
-// DecodeItemID reads what EncodeItemID wrote.
-func DecodeItemID(text string) (stepwell.ItemID, error) {
-	id, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || stepwell.ItemID(id).Run() == (stepwell.RunID{}) {
-		return "", stepwell.Invalidf("qi_id %q was not given out by this server", text)
+// DecodeLease reads what EncodeLease wrote. The generation is 0 if the release before this one wrote it.
+func DecodeLease(text string) (id stepwell.ItemID, generation int, _ error) {
+	decoded, err := base64.RawURLEncoding.DecodeString(text)
+	at := bytes.LastIndexByte(decoded, '#')
+	id = stepwell.ItemID(decoded)
+	if err == nil && at >= 0 {
+		id = stepwell.ItemID(decoded[:at])
+		generation, err = strconv.Atoi(string(decoded[at+1:]))
 	}
-	return stepwell.ItemID(id), nil
+	if err != nil || id.Run() == (stepwell.RunID{}) {
+		return "", 0, stepwell.Invalidf("qi_id %q was not given out by this server", text)
+	}
+	return id, generation, nil
 }
 
 // AppendMemos appends the recorded steps as functions see them: an object, in the order in which they were recorded.

@@ -1,6 +1,7 @@
 package sdk_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -69,7 +70,7 @@ func TestCallBody(t *testing.T) {
 		`","name":"order/paid","ts":1754000000000,"user":{}}`
 	want := `{"ctx":{"attempt":0,"disable_immediate_execution":false,"env":"",` +
 		`"fn_id":"4df6e8b1-b9bd-5722-b1db-37550bb04c00","generation_id":3,"job_id":"` + runText + `.sccc.0",` +
-		`"max_attempts":5,"qi_id":"` + sdk.EncodeItemID(call.Item.ID) + `","request_id":"` + requestID + `",` +
+		`"max_attempts":5,"qi_id":"` + sdk.EncodeLease(call.Item.ID, call.Generation) + `","request_id":"` + requestID + `",` +
 		`"run_id":"` + runText + `","stack":{"current":3,"stack":["bbb","aaa","zzz"]},"step_id":"step","use_api":false},` +
 		`"defers":{},"event":` + event + `,"events":[` + event + `],` +
 		`"steps":{"bbb":{"data":{"<b>": 1e400}},"aaa":{"error":{"name":"E","message":"m","data":null}},"zzz":null},` +
@@ -226,20 +227,27 @@ func TestEventAsFunctionsSeeIt(t *testing.T) {
 		`"ts":1754000000123,"user":{"u":1},"v":"v\"1"}`, string(event.AppendJSON([]byte("x"))))
 }
 
-func TestItemIDsTravelThroughSDKs(t *testing.T) {
+func TestLeasesTravelThroughSDKs(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		step := stepwell.StepID(rapid.String().Draw(t, "step"))
 		run := stepwell.Run{ID: stepwell.RunID{ULID: ulid.MustParse(runText)}}
-		id := stepwell.NewStepItem(run, stepwell.ItemStep, step, now()).ID
-		text := sdk.EncodeItemID(id)
+		id, generation := stepwell.NewStepItem(run, stepwell.ItemStep, step, now()).ID, rapid.IntRange(0, 1<<30).Draw(t, "generation")
+		text := sdk.EncodeLease(id, generation)
 		require.Regexp(t, `^[A-Za-z0-9_-]+$`, text)
-		decoded, err := sdk.DecodeItemID(text)
+		item, lease, err := sdk.DecodeLease(text)
 		require.NoError(t, err)
-		require.Equal(t, id, decoded)
+		require.Equal(t, id, item)
+		require.Equal(t, generation, lease)
 	})
-	for _, text := range []string{"", "#", "am9iOjpzaGFyZA", "am9iOjpzaGFyZA==", runText + ".d1.0"} {
-		_, err := sdk.DecodeItemID(text)
+	old := base64.RawURLEncoding.EncodeToString([]byte(runText + ".d1.0"))
+	item, generation, err := sdk.DecodeLease(old)
+	require.NoError(t, err)
+	require.Equal(t, stepwell.ItemID(runText+".d1.0"), item)
+	require.Zero(t, generation)
+	broken := base64.RawURLEncoding.EncodeToString([]byte(runText + ".d1.0#x"))
+	for _, text := range []string{"", "#", "am9iOjpzaGFyZA", "am9iOjpzaGFyZA==", runText + ".d1.0", broken} {
+		_, _, err := sdk.DecodeLease(text)
 		require.ErrorIs(t, err, stepwell.ErrInvalid, text)
 		require.ErrorContains(t, err, text)
 	}
