@@ -280,67 +280,6 @@ func (s *scenario) decide(t *testing.T, decision func(heard engine.Heard) stepwe
 	return s.tell(t, results[0])
 }
 
-func (s *scenario) listen(t *testing.T, _ *datadriven.TestData) string {
-	t.Helper()
-	environment := stepwell.DefaultEnvironment()
-	app := stepwell.App{ID: stepwell.NewAppID(environment, "log"), Environment: environment, Name: "log"}
-	function := stepwell.Function{ID: stepwell.NewFunctionID(app.ID, "log-all"), Slug: "log-all", App: app.ID, Environment: environment}
-	for _, name := range []string{stepwell.EventFinished, stepwell.EventFailed, stepwell.EventCancelled} {
-		function.Triggers = append(function.Triggers, stepwell.Trigger{Event: name})
-	}
-	_, err := s.store.SyncApp(t.Context(), app, []stepwell.Function{function})
-	require.NoError(t, err)
-	return "ok\n"
-}
-
-func (s *scenario) unrouted(t *testing.T) []stepwell.Event {
-	t.Helper()
-	events, err := s.store.UnroutedEvents(t.Context(), 10)
-	require.NoError(t, err)
-	return events
-}
-
-func (s *scenario) emitted(t *testing.T, _ *datadriven.TestData) string {
-	t.Helper()
-	var b strings.Builder
-	for _, event := range s.unrouted(t) {
-		fmt.Fprintf(&b, "%s %q %s\n", event.Name, s.short(event.Key), s.short(string(event.Data)))
-	}
-	return b.String()
-}
-
-// child starts what the first of the emitted events invokes, as a run of the same function, and settles its first call.
-func (s *scenario) child(t *testing.T, d *datadriven.TestData) string {
-	t.Helper()
-	event := s.unrouted(t)[0]
-	slug, invokes := engine.Invokes(event)
-	require.True(t, invokes)
-	require.Equal(t, "shop-charge", slug)
-	catalog, err := s.store.Functions(t.Context(), event.Environment, -1)
-	require.NoError(t, err)
-	start := engine.Start(catalog.Functions[len(catalog.Functions)-1], event, s.now)
-	results, err := s.store.Ingest(t.Context(), []store.Ingest{{
-		Environment: event.Environment, Revision: catalog.Revision, Now: s.now,
-		Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{start}}},
-	}})
-	require.NoError(t, err)
-	require.NoError(t, results[0].Err)
-	state, err := store.LoadRun(t.Context(), s.store, start.Run.ID)
-	require.NoError(t, err)
-	response := sdk.Response{Status: http.StatusOK, Header: http.Header{}, Body: []byte(d.Input)}
-	response.Header.Set(sdk.HeaderSDK, "js:v4.24.0")
-	for _, arg := range d.CmdArgs {
-		if arg.Key == "status" {
-			response.Status = argument(t, d, "status", strconv.Atoi)
-		} else {
-			response.Header.Set(arg.Key, arg.Vals[0])
-		}
-	}
-	return s.commit(t, engine.Settle(engine.Call{
-		State: state, Item: start.Run.Progress.Open[0], Outcome: sdk.Parse(response, s.now), StartedAt: s.now, EndedAt: s.now,
-	}))
-}
-
 func (s *scenario) pass(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
 	duration, err := time.ParseDuration(d.CmdArgs[0].Key)
