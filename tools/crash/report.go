@@ -53,6 +53,7 @@ func summarize(out io.Writer, results []result, o options) {
 			violations++
 		}
 		sum.sent, sum.acked, sum.runs = sum.sent+r.sent, sum.acked+r.acked, sum.runs+r.runs
+		sum.awaited, sum.timedOut = sum.awaited+r.awaited, sum.timedOut+r.timedOut
 		sum.executions, sum.repeated = sum.executions+r.executions, sum.repeated+r.repeated
 		took += r.took
 	}
@@ -68,6 +69,8 @@ func summarize(out io.Writer, results []result, o options) {
 	row("runs", sum.runs)
 	row("executions of steps", sum.executions)
 	row("executions repeated", sum.repeated)
+	row("waits ended by an event", sum.awaited)
+	row("waits that timed out", sum.timedOut)
 	for _, promise := range verdict.Promises() {
 		row(string(promise), broken[promise])
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -54,7 +53,10 @@ type result struct {
 	runs       int
 	executions int
 	// repeated are the executions beyond the first of each attempt.
-	repeated   int
+	repeated int
+	// awaited are the waits that an event ended, timedOut those that took too long.
+	awaited    int
+	timedOut   int
 	took       time.Duration
 	violations []verdict.Violation
 }
@@ -111,6 +113,7 @@ func (r *result) count(t witness.Testimony, stored record.Record, sent []string)
 		}
 	}
 	for _, run := range stored.Runs {
+		r.countWaits(run)
 		seen := t.Runs[run.ID]
 		if seen == nil {
 			continue
@@ -118,6 +121,23 @@ func (r *result) count(t witness.Testimony, stored record.Record, sent []string)
 		for _, times := range seen.Executions {
 			r.executions += times
 			r.repeated += times - 1
+		}
+	}
+}
+
+// countWaits tells apart how the waits of a run ended, so that it shows whether both do.
+func (r *result) countWaits(run record.Run) {
+	for _, f := range witness.Functions() {
+		for _, waiting := range f.Steps() {
+			for _, step := range run.Steps {
+				switch {
+				case f.ID != run.Function || waiting.Awaits == "" || step.ID != waiting.ID() || !step.Recorded:
+				case step.Event == "":
+					r.timedOut++
+				default:
+					r.awaited++
+				}
+			}
 		}
 	}
 }
@@ -138,7 +158,7 @@ func compose(random *rand.Rand, seed uint64, count int) []request {
 		for range min(1+random.IntN(requestEventsMax), count-made) {
 			next.events = append(next.events, witness.Event{
 				ID: fmt.Sprintf("%d-%d", seed, made), Name: names[random.IntN(len(names))],
-				Data: map[string]any{"number": strconv.Itoa(made)},
+				Data: map[string]any{},
 			})
 			made++
 		}
@@ -186,7 +206,7 @@ func (r *rig) settle(ctx context.Context, began time.Time) (record.Left, error) 
 			return left, nil
 		case err != nil:
 			return left, err
-		case left == (record.Left{}):
+		case left == (record.Left{}) && r.witness.Pending() == 0:
 			quiet++
 		default:
 			quiet = 0

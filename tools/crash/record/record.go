@@ -23,8 +23,9 @@ type Record struct {
 
 // Event is a stored event.
 type Event struct {
-	// ID is the server's own, Key the publisher's.
+	// ID is the server's own, Key the publisher's. Of an event that invokes a function, Key is the step that does it.
 	ID     string
+	Name   string
 	Key    string
 	Routed bool
 }
@@ -34,7 +35,8 @@ type Run struct {
 	ID string
 	// Function is the slug of its function.
 	Function string
-	// Keys are the publisher's ids of its events.
+	// Event is the name of what started it, Keys are the keys of its events.
+	Event  string
 	Keys   []string
 	Status int
 	Output string
@@ -43,8 +45,12 @@ type Run struct {
 	Steps []Step
 }
 
-// RunCompleted is the status of a run that ended well.
-const RunCompleted = 1
+// How runs end.
+const (
+	RunCompleted = 1
+	RunFailed    = 2
+	RunCancelled = 3
+)
 
 // Step is a stored step.
 type Step struct {
@@ -52,11 +58,13 @@ type Step struct {
 	ID       string
 	Recorded bool
 	Result   string
+	// Event is the id of the event that the step waited for, if one came.
+	Event string
 }
 
 // Change is a change of something that must not change any more.
 type Change struct {
-	// What is runs or steps.
+	// What is runs or steps, or late for a step that was written after the end of its run.
 	What string
 	Run  string
 	// Text says what changed, and from what to what.
@@ -65,6 +73,10 @@ type Change struct {
 
 // connectTimeout bounds how long connecting and asking may take.
 const connectTimeout = 30 * time.Second
+
+// eventKey is an event's key. The server's own that invoke have none, but they name the step that invokes.
+const eventKey = `COALESCE(e.key, CASE WHEN e.name = 'inngest/function.invoked'
+	THEN convert_from(e.data, 'UTF8')::jsonb -> '_inngest' ->> 'correlation_id' END, '')`
 
 // Load reads all events and runs that were made since a time. It takes the changes, so that they are not found again.
 func Load(ctx context.Context, url string, since time.Time) (Record, error) {
@@ -80,13 +92,13 @@ func Load(ctx context.Context, url string, since time.Time) (Record, error) {
 		return Record{}, fmt.Errorf("make the first id: %w", err)
 	}
 	r := Record{}
-	if r.Events, err = collect(ctx, conn, scanEvent, `SELECT id, COALESCE(key, ''), routed FROM events WHERE id >= $1`,
+	if r.Events, err = collect(ctx, conn, scanEvent, `SELECT e.id, e.name, `+eventKey+`, e.routed FROM events AS e WHERE e.id >= $1`,
 		[16]byte(first)); err != nil {
 		return r, fmt.Errorf("read events: %w", err)
 	}
 	if r.Runs, err = collect(ctx, conn, scanRun, `
 		SELECT r.id, f.slug, r.status, COALESCE(convert_from(r.output, 'UTF8'), ''), h.run_id IS NOT NULL,
-			ARRAY(SELECT COALESCE(e.key, '') FROM events AS e WHERE e.id = ANY(r.event_ids))
+			r.event_name, ARRAY(SELECT `+eventKey+` FROM events AS e WHERE e.id = ANY(r.event_ids))
 		FROM runs AS r JOIN functions AS f ON f.id = r.function_id LEFT JOIN heads AS h ON h.run_id = r.id
 		WHERE r.id >= $1`, [16]byte(first)); err != nil {
 		return r, fmt.Errorf("read runs: %w", err)
@@ -113,7 +125,7 @@ func collect[T any](
 func scanEvent(row pgx.CollectableRow) (Event, error) {
 	var id [16]byte
 	e := Event{}
-	err := row.Scan(&id, &e.Key, &e.Routed)
+	err := row.Scan(&id, &e.Name, &e.Key, &e.Routed)
 	e.ID = ulid.ULID(id).String()
 	return e, err
 }
@@ -121,7 +133,7 @@ func scanEvent(row pgx.CollectableRow) (Event, error) {
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var id [16]byte
 	r := Run{}
-	err := row.Scan(&id, &r.Function, &r.Status, &r.Output, &r.Live, &r.Keys)
+	err := row.Scan(&id, &r.Function, &r.Status, &r.Output, &r.Live, &r.Event, &r.Keys)
 	r.ID = ulid.ULID(id).String()
 	return r, err
 }
@@ -142,11 +154,15 @@ func readSteps(ctx context.Context, conn *pgx.Conn, first ulid.ULID, runs []Run)
 	}
 	steps, err := collect(ctx, conn, func(row pgx.CollectableRow) (stepOf, error) {
 		var id [16]byte
+		var event *[16]byte
 		s := stepOf{}
-		err := row.Scan(&id, &s.step.ID, &s.step.Recorded, &s.step.Result)
+		err := row.Scan(&id, &s.step.ID, &s.step.Recorded, &s.step.Result, &event)
 		s.run = ulid.ULID(id).String()
+		if event != nil {
+			s.step.Event = ulid.ULID(*event).String()
+		}
 		return s, err
-	}, `SELECT run_id, step_id, status <> 0, COALESCE(convert_from(result, 'UTF8'), '') FROM steps WHERE run_id >= $1`,
+	}, `SELECT run_id, step_id, status <> 0, COALESCE(convert_from(result, 'UTF8'), ''), event_id FROM steps WHERE run_id >= $1`,
 		[16]byte(first))
 	at := make(map[string]int, len(runs))
 	for i, run := range runs {

@@ -8,7 +8,8 @@ import (
 )
 
 // watch makes Postgres itself note every change of what must not change any more: a run that has ended, a step that has
-// its result. Looking later would see the last value only.
+// its result. Looking later would see the last value only. A step that is written for a run which another transaction has
+// ended is a change of that run.
 const watch = `
 CREATE TABLE crash_changes (what text NOT NULL, run_id uuid NOT NULL, change text NOT NULL);
 
@@ -26,6 +27,14 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+CREATE FUNCTION crash_note_late() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO crash_changes SELECT 'late', r.id, format('it has ended with status %s, and step %s was written', r.status, NEW.name)
+		FROM runs AS r WHERE r.id = NEW.run_id AND r.status <> 0 AND r.xmin <> pg_current_xact_id()::xid;
+	RETURN NULL;
+END $$;
+
+CREATE TRIGGER crash_late AFTER INSERT OR UPDATE ON steps FOR EACH ROW EXECUTE FUNCTION crash_note_late();
 CREATE TRIGGER crash_watch AFTER UPDATE ON runs FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION crash_note_run();
 CREATE TRIGGER crash_watch AFTER UPDATE ON steps FOR EACH ROW WHEN (OLD.status <> 0) EXECUTE FUNCTION crash_note_step();`
 

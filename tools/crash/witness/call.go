@@ -23,8 +23,12 @@ type call struct {
 		QueueItemID string `json:"qi_id"`
 		Generation  int    `json:"generation_id"`
 		Attempt     int    `json:"attempt"`
+		MaxAttempts int    `json:"max_attempts"`
 		PlanOnly    bool   `json:"disable_immediate_execution"`
 	} `json:"ctx"`
+	Event struct {
+		ID string `json:"id"`
+	} `json:"event"`
 	Steps map[string]json.RawMessage `json:"steps"`
 
 	function  Function
@@ -46,9 +50,11 @@ type op struct {
 	Error       *failure        `json:"error,omitempty"`
 }
 
+// failure has its members in the order in which the server keeps them.
 type failure struct {
-	Name    string `json:"name"`
+	Data    any    `json:"data"`
 	Message string `json:"message"`
+	Name    string `json:"name"`
 }
 
 // plainTarget is what a call's target is that is to run no particular step.
@@ -66,9 +72,16 @@ func (w *Witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.arrive(&c)
 	ops := w.answer(r.Context(), c)
 	out.Header().Set("Content-Type", "application/json")
-	if len(ops) == 1 && ops[0].Op == "RunComplete" && !c.function.Reports {
-		_, _ = out.Write(ops[0].Data) //nolint:gosec // it is JSON, and a server that is gone calls again
-		return
+	if len(ops) == 1 && ops[0].Op == "RunComplete" {
+		_, broken := c.function.Broken()
+		if broken {
+			out.Header().Set("X-Inngest-No-Retry", "true")
+			out.WriteHeader(http.StatusBadRequest)
+		}
+		if broken || !c.function.Reports {
+			_, _ = out.Write(ops[0].Data) //nolint:gosec // it is JSON, and a server that is gone calls again
+			return
+		}
 	}
 	out.WriteHeader(http.StatusPartialContent)
 	_ = json.NewEncoder(out).Encode(ops) // a server that is gone calls again
@@ -129,17 +142,12 @@ func (w *Witness) arrive(c *call) {
 		if !told {
 			continue
 		}
-		var memo struct {
-			Data json.RawMessage `json:"data"`
-		}
-		if step.Sleep == 0 && (json.Unmarshal(raw, &memo) != nil || memo.Data == nil) {
-			run.complain("step %s, which ends well, has the result %s", step.Name, raw)
+		memo, well := step.read(raw)
+		if memo == nil || (step.RunsCode() && well == step.Fails) {
+			run.complain("step %s, which fails: %t, has the result %s", step.Name, step.Fails, raw)
 			continue
 		}
-		c.memos[step.Name], known[step.Name] = memo.Data, true
-		if step.Sleep > 0 {
-			c.memos[step.Name] = raw
-		}
+		c.memos[step.Name], known[step.Name] = memo, true
 		run.told(step.Name, string(c.memos[step.Name]))
 		if c.target == step.ID() {
 			run.complain("step %s was to be run although the same call tells its result", step.Name)
@@ -160,6 +168,24 @@ func (w *Witness) arrive(c *call) {
 	}
 }
 
+// read is what a memo says that the step yielded, and whether it ended well.
+func (s Step) read(raw json.RawMessage) (result json.RawMessage, well bool) {
+	if s.Sleep > 0 || s.Awaits != "" {
+		return raw, true
+	}
+	var memo struct {
+		Data  json.RawMessage `json:"data"`
+		Error json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(raw, &memo) != nil || (memo.Data == nil) == (memo.Error == nil) {
+		return nil, false
+	}
+	if memo.Error != nil {
+		return memo.Error, false
+	}
+	return memo.Data, true
+}
+
 // answer decides what comes next in a run, as an SDK does.
 func (w *Witness) answer(ctx context.Context, c call) []op {
 	for _, stage := range c.function.Stages {
@@ -171,11 +197,11 @@ func (w *Witness) answer(ctx context.Context, c call) []op {
 			return []op{w.execute(c, left[at])}
 		}
 		if len(stage) > 1 || c.Context.PlanOnly {
-			return planned(left)
+			return planned(c, left)
 		}
 		step := left[0]
-		if step.Sleep > 0 {
-			return []op{{Op: "Sleep", ID: step.ID(), Name: step.Sleep.String(), DisplayName: step.Name}}
+		if !step.RunsCode() {
+			return []op{plan(c, step)}
 		}
 		done := w.execute(c, step)
 		// A call that is not a first attempt gets its step as the answer, as SDKs do it.
@@ -187,32 +213,75 @@ func (w *Witness) answer(ctx context.Context, c call) []op {
 	return []op{w.complete(c)}
 }
 
-func planned(steps []Step) []op {
+func planned(c call, steps []Step) []op {
 	ops := make([]op, len(steps))
 	for i, step := range steps {
-		ops[i] = op{Op: "StepPlanned", ID: step.ID(), Name: step.Name, DisplayName: step.Name}
+		ops[i] = plan(c, step)
 	}
 	return ops
+}
+
+// plan asks the server for a step: to do it, or to say when the app is to run its code.
+func plan(c call, step Step) op {
+	o := op{Op: "StepPlanned", ID: step.ID(), Name: step.Name, DisplayName: step.Name}
+	switch {
+	case step.Sleep > 0:
+		o.Op, o.Name = "Sleep", step.Sleep.String()
+	case step.Invokes != "":
+		o.Op = "InvokeFunction"
+		o.Opts = encode(map[string]any{
+			"function_id": step.Invokes, "payload": map[string]any{"data": map[string]any{}}, "timeout": Forever.String(),
+		})
+	case step.Awaits != "":
+		o.Op, o.Name = "WaitForEvent", step.Awaits
+		o.Opts = encode(map[string]any{
+			"timeout": step.AwaitsFor.String(), "if": "async.data.run == " + strconv.Quote(c.Context.RunID),
+		})
+	}
+	return o
+}
+
+func encode(members any) json.RawMessage {
+	encoded, err := json.Marshal(members)
+	if err != nil {
+		panic(err) // they are texts
+	}
+	return encoded
 }
 
 // workMax bounds how long a step's code takes.
 const workMax = 40 * time.Millisecond
 
+// spread is a time that depends on a name only.
+func spread(name string, most time.Duration) time.Duration {
+	hash := fnv.New32a()
+	hash.Write([]byte(name))
+	return time.Duration(hash.Sum32()) % most
+}
+
 // execute runs a step's code, which takes a little while and yields what no other execution does.
 func (w *Witness) execute(c call, step Step) op {
-	hash := fnv.New32a()
-	hash.Write([]byte(c.Context.RunID + step.Name))
-	time.Sleep(time.Duration(hash.Sum32()) % workMax)
+	time.Sleep(spread(c.Context.RunID+step.Name, workMax))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	run := w.run(&c)
+	w.publishSoon(run, c, step)
 	run.Executions[Execution{step.Name, c.Context.Attempt}]++
 	done := op{Op: "StepRun", ID: step.ID(), Name: step.Name, DisplayName: step.Name}
 	if step.FailsFirst && c.Context.Attempt == 0 {
 		done.Op, done.Error = "StepError", &failure{Name: "Error", Message: "the first attempt fails"}
 		return done
 	}
-	done.Data = json.RawMessage(strconv.Quote(step.Name + " " + strconv.FormatInt(w.next.Add(1), 10)))
+	yielded := step.Name + " " + strconv.FormatInt(w.next.Add(1), 10)
+	if step.Fails {
+		done.Op, done.Error = "StepError", &failure{Name: "Error", Message: yielded}
+		if c.Context.Attempt+1 >= c.Context.MaxAttempts {
+			done.Op = "StepFailed"
+		}
+		run.Answers[step.Name] = append(run.Answers[step.Name], string(encode(done.Error)))
+		return done
+	}
+	done.Data = encode(yielded)
 	run.Answers[step.Name] = append(run.Answers[step.Name], string(done.Data))
 	return done
 }
@@ -227,8 +296,12 @@ func (w *Witness) complete(c call) op {
 	return op{Op: "RunComplete", ID: Step{Name: "complete"}.ID(), Data: json.RawMessage(output)}
 }
 
-// Output is what the function results in if its steps have these results.
+// Output is what the function results in if its steps have these results: the error of the step that always fails, or
+// all of them.
 func Output(f Function, result func(step string) string) string {
+	if step, broken := f.Broken(); broken {
+		return result(step.Name)
+	}
 	var b bytes.Buffer
 	for i, step := range f.Steps() {
 		b.WriteByte("[,"[min(i, 1)])

@@ -3,28 +3,56 @@ package witness
 import (
 	"crypto/sha1" //nolint:gosec // the protocol names steps by it
 	"encoding/hex"
+	"slices"
 	"time"
 )
 
-// Function is a function of the app: stages one after the other, of steps that run side by side.
+// Function is a function of the app: stages one after the other, of steps that run side by side. It has an Event that
+// starts it, or Handles, or is invoked by a step of another.
 type Function struct {
 	ID string
-	// Event starts it.
-	Event  string
-	Stages [][]Step
+	// Event starts it, as somebody publishes it.
+	Event string
+	// Handles is the end of runs of another function that starts it.
+	Handles End
+	// CancelledBy is the event that cancels a run whose id it has.
+	CancelledBy string
+	Stages      [][]Step
 	// Reports says that steps are reported while the call goes on, as the JavaScript SDK does. Otherwise each step is the
 	// answer to a call of its own.
 	Reports bool
 }
 
-// Step is a step of a function.
+// End is an event of the server's own about the ends of a function's runs.
+type End struct{ Event, Of string }
+
+// The server's own events.
+const (
+	EventInvoked   = "inngest/function.invoked"
+	EventFailed    = "inngest/function.failed"
+	EventCancelled = "inngest/function.cancelled"
+)
+
+// Step is a step of a function. It runs code, if it does nothing else.
 type Step struct {
 	Name string
-	// Sleep is how long the step sleeps; 0 if it runs code.
+	// Sleep is how long the step sleeps.
 	Sleep time.Duration
-	// FailsFirst says that its first attempt fails.
-	FailsFirst bool
+	// Invokes is the function that the step invokes.
+	Invokes string
+	// Awaits is the event that the step waits for, with the id of its run, AwaitsFor how long.
+	Awaits    string
+	AwaitsFor time.Duration
+
+	// FailsFirst says that its first attempt fails, Fails that all do.
+	FailsFirst, Fails bool
+	// Sends is an event that each execution causes: it is published soon, with the id of the run, as often as Copies says.
+	Sends  string
+	Copies int
 }
+
+// RunsCode says that the app runs the step, and not the server.
+func (s Step) RunsCode() bool { return s.Sleep == 0 && s.Invokes == "" && s.Awaits == "" }
 
 // ID is how the protocol names the step.
 func (s Step) ID() string {
@@ -32,12 +60,22 @@ func (s Step) ID() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// napFor is how long the functions sleep that do.
-const napFor = 300 * time.Millisecond
+// The times of the functions.
+const (
+	napFor = 300 * time.Millisecond
+	// raceFor is how long a step waits for an event that comes at about that time.
+	raceFor = 400 * time.Millisecond
+	// Forever is longer than a trial: who waits for so long waits for what must come.
+	Forever = time.Hour
+)
 
-// Functions are those of the app. One event starts two of them.
+// Functions are those of the app. Some events start two of them.
 func Functions() []Function {
-	one := func(name string) []Step { return []Step{{Name: name}} }
+	return append(plainFunctions(), waitingFunctions()...)
+}
+
+// plainFunctions need nobody but the server.
+func plainFunctions() []Function {
 	return []Function{
 		{ID: "crash-single", Event: "crash/single", Stages: [][]Step{one("only")}},
 		{ID: "crash-sequence", Event: "crash/sequence", Stages: [][]Step{one("first"), one("second"), one("third")}},
@@ -64,11 +102,75 @@ func Functions() []Function {
 	}
 }
 
-// Events are the names of the events that start something.
+// waitingFunctions wait for other runs or for events, are cancelled, or handle the ends of others.
+func waitingFunctions() []Function {
+	breaks := [][]Step{one("before"), {{Name: "broken", Fails: true}}}
+	return []Function{
+		{
+			ID: "crash-invokes", Event: "crash/invokes",
+			Stages: [][]Step{one("before"), {{Name: "call", Invokes: "crash-child"}}, one("after")},
+		},
+		{
+			ID: "crash-invokes-broken", Event: "crash/invokes", Reports: true,
+			Stages: [][]Step{one("before"), {
+				{Name: "call", Invokes: "crash-child"}, {Name: "call in vain", Invokes: "crash-broken-child"},
+			}, one("after")},
+		},
+		{ID: "crash-child", Stages: [][]Step{one("first"), one("second")}},
+		{ID: "crash-broken-child", Stages: breaks},
+		{
+			ID: "crash-waits", Event: "crash/waits", Stages: [][]Step{
+				{{Name: "ask", Sends: "crash/answer", Copies: 2}},
+				{{Name: "one", Awaits: "crash/answer", AwaitsFor: Forever}},
+				{{Name: "other", Awaits: "crash/answer", AwaitsFor: Forever}},
+				one("after"),
+			},
+		},
+		{
+			ID: "crash-waits-beside", Event: "crash/waits", Stages: [][]Step{
+				{{Name: "ask", Sends: "crash/answer", Copies: 2}},
+				{
+					{Name: "one", Awaits: "crash/answer", AwaitsFor: Forever},
+					{Name: "other", Awaits: "crash/answer", AwaitsFor: Forever},
+				},
+				one("after"),
+			},
+		},
+		{
+			ID: "crash-waits-briefly", Event: "crash/waits", Reports: true, Stages: [][]Step{
+				{{Name: "ask", Sends: "crash/answer", Copies: 1}},
+				{{Name: "answer", Awaits: "crash/answer", AwaitsFor: raceFor}},
+				one("after"),
+			},
+		},
+		{ID: "crash-breaks", Event: "crash/breaks", Stages: breaks},
+		{
+			ID: "crash-breaks-failure", Handles: End{EventFailed, "crash-breaks"},
+			Stages: [][]Step{one("note")},
+		},
+		{
+			ID: "crash-stops", Event: "crash/stops", CancelledBy: "crash/stop", Stages: [][]Step{
+				{{Name: "ask", Sends: "crash/stop", Copies: 1}},
+				one("first"), one("second"), one("third"),
+				{{Name: "for ever", Sleep: Forever}},
+				one("never"),
+			},
+		},
+		{
+			ID: "crash-stops-cancelled", Handles: End{EventCancelled, "crash-stops"},
+			Stages: [][]Step{one("note")},
+		},
+	}
+}
+
+// one is a stage of one step, which runs code.
+func one(name string) []Step { return []Step{{Name: name}} }
+
+// Events are the names of the events that somebody publishes to start something.
 func Events() []string {
 	var names []string
 	for _, f := range Functions() {
-		if len(names) == 0 || names[len(names)-1] != f.Event {
+		if f.Event != "" && !slices.Contains(names, f.Event) {
 			names = append(names, f.Event)
 		}
 	}
@@ -82,4 +184,14 @@ func (f Function) Steps() []Step {
 		steps = append(steps, stage...)
 	}
 	return steps
+}
+
+// Broken is the step that always fails, and the function with it.
+func (f Function) Broken() (Step, bool) {
+	steps := f.Steps()
+	at := slices.IndexFunc(steps, func(s Step) bool { return s.Fails })
+	if at < 0 {
+		return Step{}, false
+	}
+	return steps[at], true
 }

@@ -17,6 +17,8 @@ type Testimony struct {
 // Sent is a published event.
 type Sent struct {
 	Name string
+	// Run is the run whose step caused it, if one did.
+	Run string
 	// Acked says that a request with it was answered with 200.
 	Acked bool
 }
@@ -31,6 +33,8 @@ type Run struct {
 	Answers map[string][]string
 	// Memos are the different results that the server told of each step, as JSON. It told one too by accepting it.
 	Memos map[string][]string
+	// Sent are the events that the steps caused.
+	Sent []string
 	// Outputs are the different results of the function.
 	Outputs []string
 	// Complaints are what was wrong with the calls themselves.
@@ -110,7 +114,7 @@ func (r *Run) clone() *Run {
 	c := *r
 	c.Executions, c.firstTold = maps.Clone(r.Executions), nil
 	c.Answers, c.Memos = cloneSets(r.Answers), cloneSets(r.Memos)
-	c.Outputs, c.Complaints = slices.Clone(r.Outputs), slices.Clone(r.Complaints)
+	c.Sent, c.Outputs, c.Complaints = slices.Clone(r.Sent), slices.Clone(r.Outputs), slices.Clone(r.Complaints)
 	return &c
 }
 

@@ -58,6 +58,11 @@ type Witness struct {
 	next atomic.Int64
 	// door is which door is asked next.
 	door atomic.Int64
+	// soon does something for as long as the app is there. pending is how much of that is not done yet.
+	soon    func(job func(ctx context.Context))
+	pending atomic.Int64
+	sending sync.WaitGroup
+	stop    context.CancelFunc
 
 	mu        sync.Mutex
 	testimony Testimony
@@ -80,6 +85,14 @@ func Start(ctx context.Context, config Config) (*Witness, error) {
 		config: config, bearer: "Bearer " + prefix + hex.EncodeToString(hash[:]), testimony: newTestimony(),
 		url: "http://" + listener.Addr().String() + path, served: make(chan struct{}),
 		client: &http.Client{Timeout: requestTimeout},
+	}
+	ctx, w.stop = context.WithCancel(ctx)
+	w.soon = func(job func(ctx context.Context)) {
+		w.pending.Add(1)
+		w.sending.Go(func() { // waited for by Close
+			defer w.pending.Add(-1)
+			job(ctx)
+		})
 	}
 	w.http = &http.Server{
 		Handler: w, ReadHeaderTimeout: 10 * time.Second,
@@ -104,19 +117,15 @@ func (w *Witness) Close() {
 		_ = w.http.Close() // nobody is there any more to call again
 	}
 	<-w.served
+	w.stop()
+	w.sending.Wait()
 	w.client.CloseIdleConnections()
 }
 
 func (w *Witness) register(ctx context.Context) error {
 	var functions []any
 	for _, f := range Functions() {
-		functions = append(functions, map[string]any{
-			"id": f.ID, "name": f.ID, "triggers": []any{map[string]string{"event": f.Event}},
-			"steps": map[string]any{"step": map[string]any{
-				"id": "step", "name": "step",
-				"runtime": map[string]string{"type": "http", "url": w.url + "?fnId=" + f.ID + "&stepId=step"},
-			}},
-		})
+		functions = append(functions, w.describe(f))
 	}
 	status, err := w.send(ctx, w.config.Doors[0]+"/fn/register", map[string]any{
 		"url": w.url, "deployType": "ping", "framework": "nodejs", "appName": "crash", "sdk": sdkName, "v": "0.1",
@@ -126,6 +135,36 @@ func (w *Witness) register(ctx context.Context) error {
 		err = fmt.Errorf("the server answered %d", status)
 	}
 	return err
+}
+
+// retriesOfBroken is how often steps are tried again that always fail.
+const retriesOfBroken = 1
+
+// describe is a function as SDKs register it.
+func (w *Witness) describe(f Function) map[string]any {
+	step := map[string]any{
+		"id": "step", "name": "step",
+		"runtime": map[string]string{"type": "http", "url": w.url + "?fnId=" + f.ID + "&stepId=step"},
+	}
+	if _, broken := f.Broken(); broken {
+		step["retries"] = map[string]int{"attempts": retriesOfBroken}
+	}
+	triggers := []any{}
+	if f.Event != "" {
+		triggers = append(triggers, map[string]string{"event": f.Event})
+	}
+	if f.Handles.Event != "" {
+		triggers = append(triggers, map[string]string{
+			"event": f.Handles.Event, "expression": "event.data.function_id == '" + f.Handles.Of + "'",
+		})
+	}
+	described := map[string]any{
+		"id": f.ID, "name": f.ID, "triggers": triggers, "steps": map[string]any{"step": step},
+	}
+	if f.CancelledBy != "" {
+		described["cancel"] = []any{map[string]string{"event": f.CancelledBy, "if": "event.id == async.data.of"}}
+	}
+	return described
 }
 
 // anyDoor is a door, each time the next one, as a load balancer that knows nothing would choose.
@@ -141,20 +180,64 @@ type Event struct {
 }
 
 // Publish publishes events in one request, once, and remembers whether that was answered with 200.
-func (w *Witness) Publish(ctx context.Context, events []Event) {
-	w.sent(events, false)
+func (w *Witness) Publish(ctx context.Context, events []Event) { w.publish(ctx, "", events) }
+
+// publish publishes what a run causes, or nobody's. It returns whether that was answered with 200.
+func (w *Witness) publish(ctx context.Context, run string, events []Event) bool {
+	w.sent(run, events, false)
 	status, err := w.send(ctx, w.anyDoor()+"/e/"+w.config.EventKey, events)
-	if err == nil && status == http.StatusOK {
-		w.sent(events, true)
+	if err != nil || status != http.StatusOK {
+		return false
+	}
+	w.sent(run, events, true)
+	return true
+}
+
+const (
+	// soonMax bounds how long after a step's execution its events are published, publishEvery is the time between tries.
+	soonMax, publishEvery = 600 * time.Millisecond, 50 * time.Millisecond
+	// publishFor bounds the tries.
+	publishFor = time.Minute
+)
+
+// publishSoon publishes the events of a step's execution, each a while later, until the server has it. So whichever
+// execution is recorded, its events come after it began.
+func (w *Witness) publishSoon(run *Run, c call, step Step) {
+	for range step.Copies {
+		number := w.next.Add(1)
+		event := Event{
+			ID: fmt.Sprintf("%s-%d", c.Context.RunID, number), Name: step.Sends,
+			Data: map[string]any{"run": c.Context.RunID, "of": c.Event.ID},
+		}
+		run.Sent = append(run.Sent, event.ID)
+		w.soon(func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, publishFor)
+			defer cancel()
+			wait := spread(event.ID, soonMax)
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(wait):
+				}
+				if w.publish(ctx, c.Context.RunID, []Event{event}) {
+					return
+				}
+				wait = publishEvery
+			}
+		})
 	}
 }
 
-func (w *Witness) sent(events []Event, acked bool) {
+// Pending is how many events are still to be published that steps caused.
+func (w *Witness) Pending() int64 { return w.pending.Load() }
+
+func (w *Witness) sent(run string, events []Event, acked bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, event := range events {
 		before := w.testimony.Sent[event.ID].Acked
-		w.testimony.Sent[event.ID] = Sent{Name: event.Name, Acked: before || acked}
+		w.testimony.Sent[event.ID] = Sent{Name: event.Name, Run: run, Acked: before || acked}
 	}
 }
 
