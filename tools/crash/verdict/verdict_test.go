@@ -62,6 +62,8 @@ func (s *scene) ran(id string, f witness.Function, key, event string) {
 		switch {
 		case step.Sleep >= witness.Forever:
 			run.Status = record.RunCancelled
+		case step.Sleep > 0:
+			stored.Result = "null"
 		case step.Invokes != "":
 			stored.Result = s.invoked(id, step)
 		case step.Awaits != "":
@@ -90,6 +92,9 @@ func (s *scene) ran(id string, f witness.Function, key, event string) {
 func (s *scene) invoked(parent string, step witness.Step) string {
 	s.happened(parent+"."+step.ID(), witness.EventInvoked, func(f witness.Function) bool { return f.ID == step.Invokes })
 	i := slices.IndexFunc(s.record.Runs, func(r record.Run) bool { return r.Function == step.Invokes })
+	if s.record.Runs[i].Status == record.RunCancelled {
+		return `{"name":"Error","message":"The invoked function was cancelled","data":null}`
+	}
 	return s.record.Runs[i].Output
 }
 
@@ -215,7 +220,7 @@ func (s *scene) changed(what string) {
 // waitingScene is a system with runs that wait for others and for events, are cancelled, and handle ends; all is well.
 func waitingScene() *scene {
 	s := newScene()
-	for _, event := range []string{"crash/invokes", "crash/waits", "crash/breaks", "crash/stops"} {
+	for _, event := range []string{"crash/invokes", "crash/calls", "crash/waits", "crash/breaks", "crash/stops"} {
 		s.published(event, event, "")
 	}
 	return s
@@ -242,12 +247,16 @@ func (s *scene) retold(function, name, result, event string) {
 	seen.Memos[name], seen.Outputs = []string{result}, []string{run.Output}
 }
 
+const timedOut = `{"name":"InngestInvokeTimeoutError","message":"Timed out waiting for invoked function to complete","data":null}`
+
 func TestGoodWaitsBreakNoPromise(t *testing.T) {
 	t.Parallel()
 	s := waitingScene()
 	require.Empty(t, verdict.Judge(s.testimony, s.record, s.sent))
 	s.retold("crash-waits-briefly", "answer", "null", "")
 	require.Empty(t, verdict.Judge(s.testimony, s.record, s.sent), "a short wait may time out")
+	s.retold("crash-invokes-briefly", "call", timedOut, "")
+	require.Empty(t, verdict.Judge(s.testimony, s.record, s.sent), "so may a short invocation")
 }
 
 func TestBrokenPromisesOfWaitsAreFound(t *testing.T) {
@@ -261,6 +270,12 @@ func TestBrokenPromisesOfWaitsAreFound(t *testing.T) {
 		},
 		"a parent does not hear of the failure": {
 			func(s *scene) { s.retold("crash-invokes-broken", "call in vain", "null", "") }, []verdict.Promise{verdict.Invoked},
+		},
+		"a parent gives up too soon": {func(s *scene) {
+			s.retold("crash-invokes", "call", timedOut, "")
+		}, []verdict.Promise{verdict.Invoked}},
+		"a parent does not hear that its child was cancelled": {
+			func(s *scene) { s.retold("crash-invokes-stopped", "call", "null", "") }, []verdict.Promise{verdict.Invoked},
 		},
 		"a step started two children": {func(s *scene) {
 			child := *s.run("crash-child")

@@ -230,7 +230,7 @@ func plan(c call, step Step) op {
 	case step.Invokes != "":
 		o.Op = "InvokeFunction"
 		o.Opts = encode(map[string]any{
-			"function_id": step.Invokes, "payload": map[string]any{"data": map[string]any{}}, "timeout": Forever.String(),
+			"function_id": step.Invokes, "payload": map[string]any{"data": map[string]any{}}, "timeout": step.InvokesFor.String(),
 		})
 	case step.Awaits != "":
 		o.Op, o.Name = "WaitForEvent", step.Awaits

@@ -17,7 +17,9 @@ type Function struct {
 	Handles End
 	// CancelledBy is the event that cancels a run whose id it has.
 	CancelledBy string
-	Stages      [][]Step
+	// MayFinish says that the function may have ended by itself when that event comes.
+	MayFinish bool
+	Stages    [][]Step
 	// Reports says that steps are reported while the call goes on, as the JavaScript SDK does. Otherwise each step is the
 	// answer to a call of its own.
 	Reports bool
@@ -38,8 +40,9 @@ type Step struct {
 	Name string
 	// Sleep is how long the step sleeps.
 	Sleep time.Duration
-	// Invokes is the function that the step invokes.
-	Invokes string
+	// Invokes is the function that the step invokes, InvokesFor how long it waits for the end of that.
+	Invokes    string
+	InvokesFor time.Duration
 	// Awaits is the event that the step waits for, with the id of its run, AwaitsFor how long.
 	Awaits    string
 	AwaitsFor time.Duration
@@ -63,7 +66,7 @@ func (s Step) ID() string {
 // The times of the functions.
 const (
 	napFor = 300 * time.Millisecond
-	// raceFor is how long a step waits for an event that comes at about that time.
+	// raceFor is how long a step waits for what comes at about that time.
 	raceFor = 400 * time.Millisecond
 	// Forever is longer than a trial: who waits for so long waits for what must come.
 	Forever = time.Hour
@@ -104,20 +107,7 @@ func plainFunctions() []Function {
 
 // waitingFunctions wait for other runs or for events, are cancelled, or handle the ends of others.
 func waitingFunctions() []Function {
-	breaks := [][]Step{one("before"), {{Name: "broken", Fails: true}}}
-	return []Function{
-		{
-			ID: "crash-invokes", Event: "crash/invokes",
-			Stages: [][]Step{one("before"), {{Name: "call", Invokes: "crash-child"}}, one("after")},
-		},
-		{
-			ID: "crash-invokes-broken", Event: "crash/invokes", Reports: true,
-			Stages: [][]Step{one("before"), {
-				{Name: "call", Invokes: "crash-child"}, {Name: "call in vain", Invokes: "crash-broken-child"},
-			}, one("after")},
-		},
-		{ID: "crash-child", Stages: [][]Step{one("first"), one("second")}},
-		{ID: "crash-broken-child", Stages: breaks},
+	return append(invokingFunctions(), []Function{
 		{
 			ID: "crash-waits", Event: "crash/waits", Stages: [][]Step{
 				{{Name: "ask", Sends: "crash/answer", Copies: 2}},
@@ -143,36 +133,84 @@ func waitingFunctions() []Function {
 				one("after"),
 			},
 		},
-		{ID: "crash-breaks", Event: "crash/breaks", Stages: breaks},
+		{ID: "crash-breaks", Event: "crash/breaks", Stages: breaks()},
 		{
 			ID: "crash-breaks-failure", Handles: End{EventFailed, "crash-breaks"},
 			Stages: [][]Step{one("note")},
 		},
+		{ID: "crash-stops", Event: "crash/stops", CancelledBy: "crash/stop", Stages: stops()},
 		{
-			ID: "crash-stops", Event: "crash/stops", CancelledBy: "crash/stop", Stages: [][]Step{
-				{{Name: "ask", Sends: "crash/stop", Copies: 1}},
-				one("first"), one("second"), one("third"),
-				{{Name: "for ever", Sleep: Forever}},
-				one("never"),
+			ID: "crash-stops-late", Event: "crash/stops", CancelledBy: "crash/stop.late", MayFinish: true, Stages: [][]Step{
+				{{Name: "ask", Sends: "crash/stop.late", Copies: 1}}, {{Name: "nap", Sleep: napFor}}, one("after"),
 			},
 		},
 		{
 			ID: "crash-stops-cancelled", Handles: End{EventCancelled, "crash-stops"},
 			Stages: [][]Step{one("note")},
 		},
+	}...)
+}
+
+// invokingFunctions invoke others, which end well or not, are cancelled, or take too long.
+func invokingFunctions() []Function {
+	invokes := func(name, child string, most time.Duration) Step {
+		return Step{Name: name, Invokes: child, InvokesFor: most}
+	}
+	return []Function{
+		{
+			ID: "crash-invokes", Event: "crash/invokes",
+			Stages: [][]Step{one("before"), {invokes("call", "crash-child", Forever)}, one("after")},
+		},
+		{
+			ID: "crash-invokes-broken", Event: "crash/invokes", Reports: true, Stages: [][]Step{
+				one("before"),
+				{invokes("call", "crash-child", Forever), invokes("call in vain", "crash-broken-child", Forever)},
+				one("after"),
+			},
+		},
+		{
+			ID: "crash-invokes-stopped", Event: "crash/calls",
+			Stages: [][]Step{{invokes("call", "crash-stopped-child", Forever)}, one("after")},
+		},
+		{
+			ID: "crash-invokes-briefly", Event: "crash/calls", Reports: true,
+			Stages: [][]Step{{invokes("call", "crash-slow-child", raceFor)}, one("after")},
+		},
+		{ID: "crash-child", Stages: [][]Step{one("first"), one("second")}},
+		{ID: "crash-broken-child", Stages: breaks()},
+		{ID: "crash-stopped-child", CancelledBy: "crash/stop", Stages: stops()},
+		{ID: "crash-slow-child", Stages: [][]Step{one("first"), one("second"), one("third")}},
+	}
+}
+
+// breaks are the stages of a function that fails for good.
+func breaks() [][]Step { return [][]Step{one("before"), {{Name: "broken", Fails: true}}} }
+
+// stops are the stages of a function that ends only if it is cancelled.
+func stops() [][]Step {
+	return [][]Step{
+		{{Name: "ask", Sends: "crash/stop", Copies: 1}},
+		one("first"), one("second"), one("third"),
+		{{Name: "for ever", Sleep: Forever}},
+		one("never"),
 	}
 }
 
 // one is a stage of one step, which runs code.
 func one(name string) []Step { return []Step{{Name: name}} }
 
-// Events are the names of the events that somebody publishes to start something.
+// Events are the names of the events that somebody publishes to start something. Those that start plain functions are
+// there twice: the others have more runs, which wait for each other.
 func Events() []string {
 	var names []string
-	for _, f := range Functions() {
-		if f.Event != "" && !slices.Contains(names, f.Event) {
-			names = append(names, f.Event)
+	for _, functions := range [][]Function{plainFunctions(), plainFunctions(), waitingFunctions()} {
+		var some []string
+		for _, f := range functions {
+			if f.Event != "" && !slices.Contains(some, f.Event) {
+				some = append(some, f.Event)
+			}
 		}
+		names = append(names, some...)
 	}
 	return names
 }
