@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -131,8 +133,9 @@ func (s *Service) postSignal(w http.ResponseWriter, r *http.Request, environment
 	if err == nil {
 		if problem := json.Unmarshal(body, &signal); problem != nil {
 			err = stepwell.Invalidf(`the body cannot be read: %v; send {"signal": "name", "data": …}`, problem)
-		} else if signal.Name == "" {
-			err = stepwell.Invalidf(`the body names no signal; send {"signal": "name", "data": …}`)
+		} else if !nameable(signal.Name) {
+			err = stepwell.Invalidf(`the signal's name must have 1 to %d bytes without control characters; send {"signal": "name", "data": …}`,
+				stepwell.EventNameBytesMax)
 		}
 	}
 	var run stepwell.RunID
@@ -150,4 +153,8 @@ func (s *Service) postSignal(w http.ResponseWriter, r *http.Request, environment
 		return
 	}
 	respondData(w, map[string]stepwell.RunID{"run_id": run})
+}
+
+func nameable(signal string) bool {
+	return signal != "" && len(signal) <= stepwell.EventNameBytesMax && !strings.ContainsFunc(signal, unicode.IsControl)
 }

@@ -103,8 +103,8 @@ func (s *Service) acknowledge(
 	acked, err := s.deps.Queue.Ack(ctx, queue.AckRequest{
 		Now: now, Lease: lease, Next: own, Hold: stay, HoldUntil: now.Add(s.config.LeaseFor),
 	})
-	if err == nil && len(others) > 0 {
-		err = s.deps.Queue.Enqueue(ctx, now, others)
+	if len(others) > 0 {
+		err = errors.Join(err, s.deps.Queue.Enqueue(ctx, now, others))
 	}
 	if err == nil && len(committed.Dropped) > 0 {
 		err = s.deps.Queue.Remove(ctx, committed.Dropped)

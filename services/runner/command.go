@@ -37,21 +37,26 @@ func (s *Service) SendSignal(
 		return nil, stepwell.Invalidf("the signal's data must be JSON of at most %d bytes", stepwell.EventBytesMax)
 	}
 	environment := stepwell.EnvironmentID{UUID: wire.FromUUID(m.GetEnvironmentId())}
-	w, err := s.deps.State.SignalWait(ctx, environment, m.GetSignal())
-	if err != nil {
-		return nil, fmt.Errorf("send signal: %w", err)
+	for range signalTriesMax {
+		w, err := s.deps.State.SignalWait(ctx, environment, m.GetSignal())
+		if err != nil {
+			return nil, fmt.Errorf("send signal: %w", err)
+		}
+		now := time.Now()
+		signal := match{w.Item.ID, func(engine.Heard) stepwell.Transition { return engine.Signal(w, m.GetData(), now) }}
+		ended, err := s.commit(ctx, now, []match{signal})
+		if err != nil {
+			return nil, fmt.Errorf("send signal: %w", err)
+		}
+		if ended[w.Item.ID] {
+			return &runnerv1.SendSignalResponse{RunId: wire.ULID(w.Run.ULID)}, nil
+		}
 	}
-	now := time.Now()
-	signal := match{w.Item.ID, func(engine.Heard) stepwell.Transition { return engine.Signal(w, m.GetData(), now) }}
-	ended, err := s.commit(ctx, now, []match{signal})
-	if err != nil {
-		return nil, fmt.Errorf("send signal: %w", err)
-	}
-	if !ended[w.Item.ID] {
-		return nil, fmt.Errorf("send signal: its wait is over: %w", stepwell.ErrNotFound)
-	}
-	return &runnerv1.SendSignalResponse{RunId: wire.ULID(w.Run.ULID)}, nil
+	return nil, fmt.Errorf("send signal: its wait is over: %w", stepwell.ErrNotFound)
 }
+
+// signalTriesMax bounds how often a wait is looked for again that ended meanwhile: another run may wait by then.
+const signalTriesMax = 3
 
 // CancelRun implements runnerv1.RunnerServiceServer.
 func (s *Service) CancelRun(

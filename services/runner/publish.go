@@ -41,9 +41,35 @@ func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*run
 	return &runnerv1.PublishResponse{}, nil
 }
 
-// publish decides and stores, again if the catalog turned out to be newer, and queues what is due. The first event also
-// starts what is given, first of all.
+// publish stores the events and what they start, and looks at the waits for them. What it cannot look at now is looked at
+// when unrouted events are routed. The first event also starts what is given, first of all.
 func (s *Service) publish(
+	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
+) (store.Ingested, error) {
+	ingested, err := s.ingest(ctx, events, given...)
+	if err != nil {
+		return store.Ingested{}, err
+	}
+	if err := s.matchWaits(ctx, awaited(events, ingested)); err != nil {
+		s.deps.Log.WarnContext(ctx, "waits not looked at, trying again", slog.Int("event_count", len(ingested.Awaited)),
+			slog.String("error", err.Error()))
+	}
+	return ingested, nil
+}
+
+// awaited are those of the events for which there may be waits.
+func awaited(events []stepwell.Event, ingested store.Ingested) []stepwell.Event {
+	var those []stepwell.Event
+	for _, event := range events {
+		if slices.Contains(ingested.Awaited, event.ID) {
+			those = append(those, event)
+		}
+	}
+	return those
+}
+
+// ingest decides and stores, again if the catalog turned out to be newer, and queues what is due.
+func (s *Service) ingest(
 	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
 ) (store.Ingested, error) {
 	environment := events[0].Environment
@@ -55,9 +81,11 @@ func (s *Service) publish(
 		now := time.Now()
 		request := store.Ingest{Environment: environment, Revision: triggers.revision, Now: now}
 		for _, event := range events {
-			request.Events = append(request.Events, store.IngestEvent{
-				Event: event, Starts: s.starts(ctx, triggers, event, now), Transitions: unanswered(triggers, event, now),
-			})
+			in := store.IngestEvent{Event: event, Transitions: unanswered(triggers, event, now)}
+			var refused []stepwell.Transition
+			in.Starts, refused = s.starts(ctx, triggers, event, now)
+			in.Transitions = append(in.Transitions, refused...)
+			request.Events = append(request.Events, in)
 		}
 		request.Events[0].Starts = slices.Concat(given, request.Events[0].Starts)
 		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request})
@@ -76,21 +104,21 @@ func (s *Service) publish(
 			if results[0].ForRunner {
 				s.nudge()
 			}
-			s.matchAwaited(ctx, events, results[0].Awaited)
 			return results[0], nil
 		}
 	}
 	return store.Ingested{}, fmt.Errorf("functions changed %d times meanwhile: %w", staleMax, stepwell.ErrUnavailable)
 }
 
-// starts are the runs that the event starts.
-func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Event, now time.Time) []stepwell.RunStart {
+// starts are the runs that the event starts, and what changes in a run that invoked one which cannot start.
+func (s *Service) starts(
+	ctx context.Context, triggers *index, event stepwell.Event, now time.Time,
+) (starts []stepwell.RunStart, refused []stepwell.Transition) {
 	functions, problems := triggers.match(event, now)
 	for _, problem := range problems {
 		s.deps.Log.DebugContext(ctx, "trigger did not match", slog.String("event_id", event.ID.String()),
 			slog.String("error", problem.Error()))
 	}
-	var starts []stepwell.RunStart
 	variables := sync.OnceValue(event.Variables)
 	for _, function := range functions {
 		start := engine.Start(function, event, now)
@@ -100,16 +128,20 @@ func (s *Service) starts(ctx context.Context, triggers *index, event stepwell.Ev
 				s.deps.Log.WarnContext(ctx, "idempotency key cannot be evaluated, the function does not start",
 					slog.String("function_id", function.Slug), slog.String("event_id", event.ID.String()),
 					slog.String("error", err.Error()))
+				why := "the idempotency key of the invoked function cannot be evaluated: " + err.Error()
+				if resume := engine.Refusal(event, why, now); resume != nil {
+					refused = append(refused, resume.Transition(event.Environment, now))
+				}
 				continue
 			}
 			if !key.IsFalse {
-				start.Once, start.Refused = key.Text, engine.Refusal(event, now)
+				start.Once, start.Refused = key.Text, engine.Refusal(event, engine.RateLimited, now)
 			}
 		}
 		s.prepare(ctx, variables, start.Waits)
 		starts = append(starts, start)
 	}
-	return starts
+	return starts, refused
 }
 
 // prepare finds out by what events find the waits of a run that the event starts.
@@ -118,7 +150,7 @@ func (s *Service) prepare(ctx context.Context, trigger func() map[string]any, wa
 		if w.Expression == "" {
 			continue
 		}
-		program, err := s.expressions.compile(w.Expression)
+		program, err := s.expressions.compile(w)
 		if err != nil { // it was compiled when the function was synced
 			s.deps.Log.ErrorContext(ctx, "condition cannot be compiled", slog.String("run_id", w.Run.String()),
 				slog.String("error", err.Error()))
@@ -138,24 +170,6 @@ func unanswered(triggers *index, event stepwell.Event, now time.Time) []stepwell
 		return []stepwell.Transition{t}
 	}
 	return nil
-}
-
-// matchAwaited looks at the waits for events that are stored. What it cannot do now is done when unrouted events are
-// routed.
-func (s *Service) matchAwaited(ctx context.Context, events []stepwell.Event, awaited []stepwell.EventID) {
-	if len(awaited) == 0 {
-		return
-	}
-	var those []stepwell.Event
-	for _, event := range events {
-		if slices.Contains(awaited, event.ID) {
-			those = append(those, event)
-		}
-	}
-	if err := s.matchWaits(ctx, those); err != nil {
-		s.deps.Log.WarnContext(ctx, "waits not looked at, trying again", slog.Int("event_count", len(those)),
-			slog.String("error", err.Error()))
-	}
 }
 
 // enqueueTimeout bounds how long a publisher waits for a queue that does not answer.

@@ -27,7 +27,12 @@ func (s *Service) route(ctx context.Context) error {
 			return nil
 		}
 		for _, together := range byEnvironment(events) {
-			if _, err := s.publish(ctx, together); err != nil {
+			ingested, err := s.ingest(ctx, together)
+			if err == nil {
+				// If this fails, the events stay unrouted: going on at once would go round in circles.
+				err = s.matchWaits(ctx, awaited(together, ingested))
+			}
+			if err != nil {
 				return fmt.Errorf("route %d events: %w", len(together), err)
 			}
 			routed += len(together)

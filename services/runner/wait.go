@@ -36,35 +36,44 @@ func (d decoded) variables(event stepwell.Event) map[string]any {
 	return known
 }
 
-// matchWaits resumes the runs that wait for the events, and says that the events are routed (I15).
+// matchWaits resumes the runs that wait for the events, and says that the events are routed (I15). One that fails keeps
+// no other from it.
 func (s *Service) matchWaits(ctx context.Context, events []stepwell.Event) error {
-	ids := make([]stepwell.EventID, len(events))
-	for i, event := range events {
-		ids[i] = event.ID
-		for cursor := ""; ; {
-			query := store.WaitQuery{Event: event, Cursor: cursor, Limit: waitsPerPage}
-			waits, next, err := s.deps.State.Waits(ctx, query)
-			if err != nil {
-				return fmt.Errorf("find waits: %w", err)
-			}
-			candidates := make([]candidate, len(waits))
-			for j, w := range waits {
-				candidates[j] = candidate{w, []stepwell.Event{event}}
-			}
-			if _, err := s.resume(ctx, candidates); err != nil {
-				return err
-			}
-			if cursor = next; next == "" {
-				break
-			}
+	var ids []stepwell.EventID
+	var problems error
+	for _, event := range events {
+		if err := s.matchWaitsOf(ctx, event); err != nil {
+			problems = errors.Join(problems, fmt.Errorf("event %s: %w", event.ID, err))
+			continue
 		}
+		ids = append(ids, event.ID)
 	}
 	for page := range slices.Chunk(ids, store.PageMax) {
 		if err := s.deps.State.Routed(ctx, page); err != nil {
-			return fmt.Errorf("end routing: %w", err)
+			return errors.Join(problems, fmt.Errorf("end routing: %w", err))
 		}
 	}
-	return nil
+	return problems
+}
+
+func (s *Service) matchWaitsOf(ctx context.Context, event stepwell.Event) error {
+	for cursor := ""; ; {
+		query := store.WaitQuery{Event: event, Cursor: cursor, Limit: waitsPerPage}
+		waits, next, err := s.deps.State.Waits(ctx, query)
+		if err != nil {
+			return fmt.Errorf("find waits: %w", err)
+		}
+		candidates := make([]candidate, len(waits))
+		for j, w := range waits {
+			candidates[j] = candidate{w, []stepwell.Event{event}}
+		}
+		if _, err := s.resume(ctx, candidates); err != nil {
+			return err
+		}
+		if cursor = next; next == "" {
+			return nil
+		}
+	}
 }
 
 // lookBack resumes the runs whose event came before they began to wait for it.
@@ -101,8 +110,8 @@ func (s *Service) lookBack(ctx context.Context) error {
 func afterLook(back store.LookBack) stepwell.Wait {
 	w, since := back.Wait, back.Wait.Since
 	w.Since = time.Time{}
-	if len(back.Events) == store.LookBackMax {
-		w.Since = back.Events[len(back.Events)-1].ID.Timestamp()
+	if n := len(back.Events); back.More && n > 0 {
+		w.Since = back.Events[n-1].ID.Timestamp()
 		if !w.Since.After(since) {
 			w.Since = since.Add(time.Millisecond) // more events in one millisecond than are looked at
 		}
@@ -153,7 +162,7 @@ func (s *Service) match(
 ) (match, bool) {
 	trigger := sync.OnceValue(func() map[string]any { return state.Events[0].Variables() })
 	for _, event := range c.events {
-		fits, err := s.fits(c.wait.Expression, trigger, event, seen, now)
+		fits, err := s.fits(c.wait, trigger, event, seen, now)
 		if err != nil {
 			s.deps.Log.DebugContext(ctx, "wait did not match", slog.String("run_id", c.wait.Run.String()),
 				slog.String("event_id", event.ID.String()), slog.String("error", err.Error()))
@@ -187,12 +196,12 @@ func ends(
 
 // fits evaluates a wait's expression.
 func (s *Service) fits(
-	expression string, trigger func() map[string]any, event stepwell.Event, seen decoded, now time.Time,
+	wait stepwell.Wait, trigger func() map[string]any, event stepwell.Event, seen decoded, now time.Time,
 ) (bool, error) {
-	if expression == "" {
+	if wait.Expression == "" {
 		return true, nil
 	}
-	program, err := s.expressions.compile(expression)
+	program, err := s.expressions.compile(wait)
 	if err != nil {
 		return false, err
 	}

@@ -161,3 +161,18 @@ func TestI3_FunctionWithAnIdempotencyKeyStartsOnce(t *testing.T) {
 		require.NotEqual(t, first, w.publish("order/placed", `{"to":"ada"}`))
 	})
 }
+
+// TestI14_InvokerIsToldThatAKeyCannotBeEvaluated: nothing starts.
+func TestI14_InvokerIsToldThatAKeyCannotBeEvaluated(t *testing.T) {
+	t.Parallel()
+	inWorld(t, map[string]function{
+		"app-mail": {idempotency: "event.data.list[3]", code: func(*steps) any { return "sent" }},
+		"app-parent": {event: "invoke", code: func(s *steps) any {
+			return s.invoke("call", "app-mail", "1h", map[string]any{"list": []int{}})
+		}},
+	}, func(t *testing.T, w *world) {
+		parent := w.publish("invoke", `{}`)
+		<-time.After(time.Minute)
+		require.Contains(t, w.output(parent), "the idempotency key of the invoked function cannot be evaluated")
+	})
+}

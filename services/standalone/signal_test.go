@@ -180,3 +180,15 @@ func TestI16_NothingOfACancelledRunGoesOn(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.delete("/v1/runs/x"))
 	})
 }
+
+// TestI16_MissingMembersAreNullForWhatCancels: on both sides, by the rules for such conditions.
+func TestI16_MissingMembersAreNullForWhatCancels(t *testing.T) {
+	t.Parallel()
+	inWorld(t, cancellable(), func(t *testing.T, w *world) {
+		run := w.publish("order/placed", `{}`)
+		<-time.After(time.Minute)
+		w.publish("order/refunded", `{}`)
+		<-time.After(time.Minute)
+		require.Equal(t, "Cancelled", w.run(run).Status)
+	})
+}

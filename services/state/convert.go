@@ -39,7 +39,10 @@ func ingested(i store.Ingested) *statev1.Ingested {
 }
 
 func lookBack(l store.LookBack) *statev1.LookBack {
-	return &statev1.LookBack{Wait: wire.Wait(l.Wait), Events: wire.Each(fitting(l.Events), wire.Event)}
+	events := fitting(l.Events)
+	return &statev1.LookBack{
+		Wait: wire.Wait(l.Wait), Events: wire.Each(events, wire.Event), More: l.More || len(events) < len(l.Events),
+	}
 }
 
 func eventID(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }

@@ -12,6 +12,7 @@ import (
 func events() []scenario {
 	return []scenario{
 		{name: "event id twice", proves: proves(compatibility.EventIDs), play: eventTwice},
+		{name: "idempotency key", proves: proves(compatibility.Idempotency), play: idempotencyKey},
 		{name: "event ids keep order", proves: proves(compatibility.EventOrder), play: eventOrder},
 		{name: "events by API", proves: proves(compatibility.EventDoors, compatibility.EventIDs), play: eventsByAPI},
 	}
@@ -35,6 +36,19 @@ func eventTwice(s *scene) {
 	echoed := decode[echo](s, s.output(run))
 	require.Equal(s, echo{Name: "e2e/echo", ID: event.ID, Data: map[string]any{"n": 1.0}}, echoed)
 	require.Len(s, s.executions(run), 1)
+}
+
+// idempotencyKey: a function starts once for each value of its key.
+func idempotencyKey(s *scene) {
+	order := func(to string, n int) target.Event {
+		return target.Event{Name: "e2e/once", Data: map[string]any{"to": to + "-" + s.app.Name, "n": n}}
+	}
+	ada := s.runOf(s.send(order("ada", 1))[0])
+	require.Equal(s, ada, s.runOf(s.send(order("ada", 2))[0]))
+	bob := s.runOf(s.send(order("bob", 3))[0])
+	require.NotEqual(s, ada, bob)
+	require.JSONEq(s, `{"n":1}`, s.output(ada))
+	require.JSONEq(s, `{"n":3}`, s.output(bob))
 }
 
 func eventOrder(s *scene) {

@@ -33,7 +33,7 @@ func cancelWaits(run stepwell.Run, cancelOn []stepwell.CancelOn, now time.Time) 
 	return waits
 }
 
-// Cancel is what changes when a run is cancelled. Calls that are under way go on, and what they yield is refused (I16).
+// Cancel is what changes when a run is cancelled. What calls that are under way yield is refused (I16).
 func Cancel(state stepwell.RunState, now time.Time, heard Heard) stepwell.Transition {
 	return stepwell.Transition{
 		Run: state.Run.ID, Environment: state.Run.Environment, At: now,

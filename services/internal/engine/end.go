@@ -55,35 +55,60 @@ func tellsOfRun(event string) bool {
 func endEvent(
 	name string, state stepwell.RunState, status stepwell.RunStatus, output json.RawMessage, now time.Time,
 ) stepwell.Event {
-	data := struct {
-		FunctionID  string          `json:"function_id"`
-		RunID       stepwell.RunID  `json:"run_id"`
-		Event       json.RawMessage `json:"event"`
-		Events      json.RawMessage `json:"events"`
-		Result      json.RawMessage `json:"result"`
-		Error       json.RawMessage `json:"error,omitempty"`
-		Correlation string          `json:"correlation_id,omitempty"`
-		Internal    struct {
-			Status string `json:"status"`
-		} `json:"_inngest"`
-	}{
-		FunctionID: state.Function.Slug, RunID: state.Run.ID, Event: state.Events[0].AppendJSON(nil),
-		Events: stepwell.AppendEventsJSON(nil, state.Events), Result: output, Correlation: invocationOf(state.Events[0]).Correlation,
+	trigger := state.Events[0]
+	events := stepwell.AppendEventsJSON(nil, state.Events)
+	data := endData(state, trigger, events, status, output)
+	if len(data) > stepwell.EventBytesMax { // what can be looked up is left out
+		data = endData(state, trigger, []byte("[]"), status, output)
 	}
-	data.Internal.Status = status.String()
-	if len(output) == 0 {
-		data.Result = json.RawMessage("null")
+	if len(data) > stepwell.EventBytesMax {
+		trigger.Data, trigger.User = json.RawMessage("{}"), json.RawMessage("{}")
+		data = endData(state, trigger, []byte("[]"), status, output)
 	}
-	if status == stepwell.RunFailed {
-		data.Error = output
+	if len(data) > stepwell.EventBytesMax {
+		data = endData(state, trigger, []byte("[]"), status, nil)
 	}
 	event := stepwell.Event{
 		ID: stepwell.NewEventID(now, name+"\n"+state.Run.ID.String()), Environment: state.Run.Environment, Name: name,
-		Data: stepwell.EncodeJSON(data), User: json.RawMessage("{}"), Meta: state.Events[0].Meta,
+		Data: data, User: json.RawMessage("{}"), Meta: state.Events[0].Meta,
 		Time: now.Truncate(time.Millisecond), ReceivedAt: now,
 	}
 	if name != stepwell.EventFinished {
 		event.Key = state.Run.ID.String() // a handler starts once for a run
 	}
 	return event
+}
+
+// endData is the data of an event about an end. It is made by hand: encoding/json refuses what is nested as deeply as a
+// trigger's data may be.
+func endData(
+	state stepwell.RunState, trigger stepwell.Event, events []byte, status stepwell.RunStatus, output json.RawMessage,
+) json.RawMessage {
+	member := func(data []byte, name string, value []byte) []byte {
+		if len(data) > 1 {
+			data = append(data, ',')
+		}
+		data = append(append(data, stepwell.EncodeJSON(name)...), ':')
+		return append(data, value...)
+	}
+	data := member([]byte("{"), "function_id", stepwell.EncodeJSON(state.Function.Slug))
+	data = member(data, "run_id", stepwell.EncodeJSON(state.Run.ID))
+	data = member(data, "event", trigger.AppendJSON(nil))
+	data = member(data, "events", events)
+	result := []byte(output)
+	if len(output) == 0 {
+		result = []byte("null")
+	}
+	data = member(data, "result", result)
+	if status == stepwell.RunFailed {
+		if len(output) == 0 {
+			result = stepwell.Failure{Name: "Error", Message: "The error is too large for an event"}.JSON()
+		}
+		data = member(data, "error", result)
+	}
+	if correlation := invocationOf(state.Events[0]).Correlation; correlation != "" {
+		data = member(data, "correlation_id", stepwell.EncodeJSON(correlation))
+	}
+	data = member(data, stepwell.InternalMember, append(append([]byte(`{"status":`), stepwell.EncodeJSON(status.String())...), '}'))
+	return append(data, '}')
 }

@@ -58,13 +58,13 @@ func correlation(item stepwell.Item) string { return item.Run.String() + "." + s
 
 // invocationOf is what the server keeps in an event that invokes a function; zero for others.
 func invocationOf(event stepwell.Event) invocation {
-	var data struct {
-		Internal invocation `json:"_inngest"`
-	}
-	if event.Name != stepwell.EventInvoked || json.Unmarshal(event.Data, &data) != nil {
+	var kept invocation
+	var members map[string]json.RawMessage // whose names are exact, unlike those of a struct
+	if event.Name != stepwell.EventInvoked || json.Unmarshal(event.Data, &members) != nil ||
+		json.Unmarshal(members[stepwell.InternalMember], &kept) != nil {
 		return invocation{}
 	}
-	return data.Internal
+	return kept
 }
 
 // Invokes is the slug of the function that the event invokes, if it does.
@@ -94,14 +94,17 @@ func NotFound(event stepwell.Event, now time.Time) (t stepwell.Transition, ok bo
 	return stepwell.Resume{Item: item.ID, Step: invoked(item.Step, failure, now)}.Transition(event.Environment, now), true
 }
 
-// Refusal is what ends in the run that invoked a function which does not start because of a limit; nil if none did.
-func Refusal(event stepwell.Event, now time.Time) *stepwell.Resume {
+// RateLimited is what runs are told that invoke a function which a limit keeps from starting.
+const RateLimited = "invoked function is rate limited"
+
+// Refusal is what ends in the run that invoked a function which does not start; nil if none did.
+func Refusal(event stepwell.Event, why string, now time.Time) *stepwell.Resume {
 	item, waiting := invoker(event)
 	if !waiting {
 		return nil
 	}
 	return &stepwell.Resume{
-		Item: item.ID, Step: invoked(item.Step, failedInvocation("Error", "invoked function is rate limited"), now),
+		Item: item.ID, Step: invoked(item.Step, failedInvocation("Error", why), now),
 	}
 }
 
@@ -123,6 +126,10 @@ func failedInvocation(name, message string) stepwell.Result {
 
 // invoked is a step that waited for another run, with its result.
 func invoked(id stepwell.StepID, result stepwell.Result, now time.Time) stepwell.Step {
+	if n := len(result.JSON); n > stepwell.StepBytesMax {
+		result = failedInvocation("step_output_too_large",
+			fmt.Sprintf("The invoked function yielded %d bytes, at most %d are allowed for one step", n, stepwell.StepBytesMax))
+	}
 	step := stepwell.Step{ID: id, Kind: stepwell.StepInvoke, Status: stepwell.StepCompleted, EndedAt: now, Result: result}
 	if result.Kind == stepwell.ResultError {
 		step.Status = stepwell.StepFailed

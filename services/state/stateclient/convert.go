@@ -42,7 +42,7 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 }
 
 func fromLookBack(m *statev1.LookBack) store.LookBack {
-	return store.LookBack{Wait: wire.FromWait(m.GetWait()), Events: wire.Each(m.GetEvents(), wire.FromEvent)}
+	return store.LookBack{Wait: wire.FromWait(m.GetWait()), Events: wire.Each(m.GetEvents(), wire.FromEvent), More: m.GetMore()}
 }
 
 func eventID(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }

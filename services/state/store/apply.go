@@ -64,7 +64,7 @@ func Apply(run *stepwell.Run, known Known, t stepwell.Transition) (Applied, erro
 		return Applied{}, err
 	}
 	changed := *run
-	a := application{run: &changed, known: known, open: slices.Clone(run.Progress.Open), at: t.At}
+	a := application{run: &changed, known: known, open: slices.Clone(run.Progress.Open), at: t.At, fromOutside: t.Attempt == nil && !t.Keep}
 	if err := a.apply(settled, t); err != nil {
 		return Applied{}, err
 	}
@@ -190,7 +190,12 @@ type application struct {
 	known Known
 	open  []stepwell.Item
 	at    time.Time
+	// fromOutside says that the results are not an app's answer, whose bounds the caller has checked.
+	fromOutside bool
 }
+
+// outsideBytesFree is what a result from outside may take although the run is at its bound: the null of a sleep.
+const outsideBytesFree = 256
 
 // recorded tells whether a step had its result before the transition.
 func (a *application) recorded(id stepwell.StepID) bool {
@@ -212,6 +217,14 @@ func (a *application) record(step stepwell.Step) {
 		return
 	}
 	progress := &a.run.Progress
+	if n := len(step.Result.JSON); a.fromOutside && n > outsideBytesFree && progress.StateBytes+n > stepwell.StateBytesMax {
+		step.Status = stepwell.StepFailed
+		step.Result = stepwell.Result{Kind: stepwell.ResultError, JSON: stepwell.Failure{
+			Name: "state_too_large",
+			Message: fmt.Sprintf("What the step waited for takes %d bytes, with which the run would have more than %d, the most that are allowed",
+				n, stepwell.StateBytesMax),
+		}.JSON()}
+	}
 	progress.StepCount++
 	progress.StateBytes += len(step.Result.JSON)
 	step.Order = progress.StepCount

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,41 @@ func TestApplyKeepsInvariants(t *testing.T) {
 			m.step(t)
 		}
 	})
+}
+
+// TestResultFromOutsideIsBounded: what a run waits for cannot take it beyond its bound; the step fails instead, so that the
+// run ends. What an app answers is bounded by who asked.
+func TestResultFromOutsideIsBounded(t *testing.T) {
+	t.Parallel()
+	fresh := func() stepwell.Run {
+		run := stepwell.Run{Progress: stepwell.Progress{StateBytes: stepwell.StateBytesMax - 1000}}
+		run.Progress.Open = []stepwell.Item{stepwell.NewStepItem(run, stepwell.ItemTimeout, "w", time.Time{})}
+		return run
+	}
+	record := func(size int) stepwell.Transition {
+		run := fresh()
+		return stepwell.Transition{Settles: run.Progress.Open[0].ID, Records: []stepwell.Step{{
+			ID: "w", Status: stepwell.StepCompleted, Result: stepwell.Result{JSON: []byte(strings.Repeat("1", size))},
+		}}}
+	}
+	run := fresh()
+	applied, err := store.Apply(&run, store.Known{}, record(1000))
+	require.NoError(t, err)
+	require.Equal(t, stepwell.StepCompleted, applied.Records[0].Status)
+
+	run = fresh()
+	applied, err = store.Apply(&run, store.Known{}, record(1001))
+	require.NoError(t, err)
+	require.Equal(t, stepwell.StepFailed, applied.Records[0].Status)
+	require.Contains(t, string(applied.Records[0].Result.JSON), `"name":"state_too_large"`)
+	require.Len(t, run.Progress.Open, 1, "it goes on")
+
+	run = fresh()
+	answered := record(1001)
+	answered.Attempt = &stepwell.Attempt{}
+	applied, err = store.Apply(&run, store.Known{}, answered)
+	require.NoError(t, err)
+	require.Equal(t, stepwell.StepCompleted, applied.Records[0].Status)
 }
 
 // model is what a driver would keep of one run.

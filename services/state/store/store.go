@@ -219,13 +219,15 @@ type WaitQuery struct {
 	Limit int
 }
 
-// LookBackMax bounds the events of a LookBack: if there are as many, there may be more.
+// LookBackMax bounds the events of a LookBack.
 const LookBackMax = 100
 
 // LookBack is a wait with the events since Wait.Since that may end it, oldest first, at most LookBackMax.
 type LookBack struct {
 	Wait   stepwell.Wait
 	Events []stepwell.Event
+	// More says that there may be more events.
+	More bool
 }
 
 // Maintainer is what some drivers want done now and then. Any number of processes may call it.

@@ -63,6 +63,7 @@ const (
 	Wildcards   Feature = "wildcards"
 	Expressions Feature = "expressions"
 	EventIDs    Feature = "one run for all copies of an event"
+	Idempotency Feature = "one run for each value of an idempotency key"
 	EventOrder  Feature = "ids in the order of the events"
 	EventDoors  Feature = "events by HTTP API"
 
@@ -102,7 +103,7 @@ func groups() []group {
 		{"Cancelling, and hearing of the end", []Feature{
 			CancelOn, CancelOnTimeout, CancelAtWork, CancelByAPI, OnFailure, EndEvents,
 		}},
-		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, EventOrder, EventDoors}},
+		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},

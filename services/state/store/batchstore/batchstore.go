@@ -30,9 +30,10 @@ func DefaultConfig() Config { return Config{Parallel: 2, ItemsMax: 256, BytesMax
 // Store is the store behind it, with merged Ingest, Commit and LoadRuns calls.
 type Store struct {
 	store.Store
-	ingests *coalesce.Coalescer[[]store.Ingest, []store.Ingested]
-	commits *coalesce.Coalescer[[]stepwell.Transition, []store.Committed]
-	loads   *coalesce.Coalescer[[]stepwell.RunID, []store.Loaded]
+	bytesMax int
+	ingests  *coalesce.Coalescer[[]store.Ingest, []store.Ingested]
+	commits  *coalesce.Coalescer[[]stepwell.Transition, []store.Committed]
+	loads    *coalesce.Coalescer[[]stepwell.RunID, []store.Loaded]
 }
 
 var (
@@ -53,7 +54,7 @@ func New(behind store.Store, config Config) (*Store, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, fmt.Errorf("merge calls to the store: %w", err)
 	}
-	return &Store{Store: behind, ingests: ingests, commits: commits, loads: loads}, nil
+	return &Store{Store: behind, bytesMax: config.BytesMax, ingests: ingests, commits: commits, loads: loads}, nil
 }
 
 // merged is a coalescer of calls that take and return a slice.
@@ -95,9 +96,23 @@ func (s *Store) Ingest(ctx context.Context, requests []store.Ingest) ([]store.In
 	return s.ingests.Do(ctx, requests)
 }
 
-// Commit implements store.Committer.
+// Commit implements store.Committer. What is too large for one call is committed by several.
 func (s *Store) Commit(ctx context.Context, transitions []stepwell.Transition) ([]store.Committed, error) {
-	return s.commits.Do(ctx, transitions)
+	var all []store.Committed
+	for len(all) < len(transitions) {
+		rest := transitions[len(all):]
+		n, bytes := 1, transitionBytes(rest[0])
+		for n < len(rest) && bytes+transitionBytes(rest[n]) <= s.bytesMax {
+			bytes += transitionBytes(rest[n])
+			n++
+		}
+		results, err := s.commits.Do(ctx, rest[:n])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, results...)
+	}
+	return all, nil
 }
 
 // LoadRuns implements store.Committer.
@@ -124,7 +139,7 @@ func (s *Store) Ready(ctx context.Context) error {
 func ingestBytes(in store.Ingest) int {
 	n := 0
 	for _, e := range in.Events {
-		n += len(e.Event.Data) + len(e.Event.User) + len(e.Event.Meta)
+		n += eventBytes(e.Event)
 		for _, t := range e.Transitions {
 			n += transitionBytes(t)
 		}
@@ -140,8 +155,22 @@ func transitionBytes(t stepwell.Transition) int {
 	if t.Attempt != nil {
 		n += len(t.Attempt.Error)
 	}
-	if t.End != nil {
-		n += len(t.End.Output)
+	for _, opening := range t.Opens {
+		if opening.Emits != nil {
+			n += eventBytes(*opening.Emits)
+		}
+	}
+	if t.End == nil {
+		return n
+	}
+	n += len(t.End.Output)
+	for _, event := range t.End.Emits {
+		n += eventBytes(event)
+	}
+	for _, resume := range t.End.Resumes {
+		n += len(resume.Step.Result.JSON)
 	}
 	return n
 }
+
+func eventBytes(event stepwell.Event) int { return len(event.Data) + len(event.User) + len(event.Meta) }

@@ -92,6 +92,24 @@ func TestCallersOfOneMomentShareACall(t *testing.T) {
 	})
 }
 
+// TestCommitThatIsTooLargeIsSeveral: whatever it is that makes the transitions large.
+func TestCommitThatIsTooLargeIsSeveral(t *testing.T) {
+	t.Parallel()
+	slow := &slowStore{}
+	s, err := batchstore.New(slow, batchstore.Config{Parallel: 1, ItemsMax: 10, BytesMax: 100})
+	require.NoError(t, err)
+	large := json.RawMessage(`"` + strings.Repeat("x", 58) + `"`)
+	all := transitions(6, "x")
+	all[0].End = &stepwell.End{Output: large}
+	all[1].End = &stepwell.End{Emits: []stepwell.Event{{Data: large}}}
+	all[2].End = &stepwell.End{Resumes: []stepwell.Resume{{Step: stepwell.Step{Result: stepwell.Result{JSON: large}}}}}
+	all[3].Opens = []stepwell.Opening{{Emits: &stepwell.Event{User: large}}}
+	results, err := s.Commit(t.Context(), all)
+	require.NoError(t, err)
+	require.Len(t, results, 6)
+	require.Equal(t, []int{1, 1, 1, 3}, slow.batches)
+}
+
 func TestErrorIsEveryCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

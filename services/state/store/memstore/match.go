@@ -149,7 +149,8 @@ func (s *Store) LookBacks(_ context.Context, limit int) ([]store.LookBack, error
 	for _, waits := range s.waits {
 		for _, w := range waits {
 			if !w.Since.IsZero() {
-				backs = append(backs, store.LookBack{Wait: w, Events: s.since(w)})
+				events := s.since(w)
+				backs = append(backs, store.LookBack{Wait: w, Events: events, More: len(events) == store.LookBackMax})
 			}
 		}
 	}

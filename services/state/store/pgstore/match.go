@@ -83,7 +83,8 @@ func (l *nameLocks) register(waits []stepwell.Wait) {
 	}
 }
 
-// lockWaitNames queues the locks of the waits that transitions register.
+// lockWaitNames queues the locks of the waits that transitions register, and of the events that ends would tell of: so that
+// whoever begins to listen is heard, or hears.
 func lockWaitNames(ctx context.Context, p *pipeline, transitions []stepwell.Transition) error {
 	var names nameLocks
 	for _, t := range transitions {
@@ -91,6 +92,9 @@ func lockWaitNames(ctx context.Context, p *pipeline, transitions []stepwell.Tran
 			if opening.Wait != nil {
 				names.register([]stepwell.Wait{*opening.Wait})
 			}
+		}
+		for _, name := range told(t) {
+			names.add(t.Environment, name, false)
 		}
 	}
 	return names.lock(ctx, p)
@@ -213,6 +217,7 @@ func (s *Store) LookBacks(ctx context.Context, limit int) ([]store.LookBack, err
 	}
 	for i := range backs {
 		backs[i].Events = convertRows(events[i], fromEvent)
+		backs[i].More = len(events[i]) == store.LookBackMax
 	}
 	slices.SortFunc(backs, func(a, b store.LookBack) int { return cmp.Compare(a.Wait.Item.ID, b.Wait.Item.ID) })
 	return backs, nil

@@ -1,10 +1,13 @@
 package pgstore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -52,6 +55,7 @@ func startKeysOf(start stepwell.RunStart, event stepwell.EventID) []startKey {
 // resolveStarts finds out where keyed starts, and those of events that were routed before, lead.
 func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
 	var claims pgsql.PutStartKeysParams
+	var claimed []startKey
 	var known []pgtype.UUID
 	decided := map[stepwell.RunID]bool{}
 	for _, start := range in.starts {
@@ -73,12 +77,19 @@ func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
 			for _, key := range start.keys {
 				if in.byKey[key] == nil {
 					in.byKey[key] = start
-					claims.FunctionIds = append(claims.FunctionIds, pgUUID(start.Run.Function.UUID))
-					claims.KeyHashes = append(claims.KeyHashes, []byte(key.hash))
-					claims.RunIds = append(claims.RunIds, pgULID(start.Run.ID.ULID))
+					claimed = append(claimed, key)
 				}
 			}
 		}
+	}
+	// In order, so that two transactions cannot wait for each other.
+	slices.SortFunc(claimed, func(a, b startKey) int {
+		return cmp.Or(bytes.Compare(a.function.UUID[:], b.function.UUID[:]), strings.Compare(a.hash, b.hash))
+	})
+	for _, key := range claimed {
+		claims.FunctionIds = append(claims.FunctionIds, pgUUID(key.function.UUID))
+		claims.KeyHashes = append(claims.KeyHashes, []byte(key.hash))
+		claims.RunIds = append(claims.RunIds, pgULID(in.byKey[key].Run.ID.ULID))
 	}
 	now := in.requests[0].Now
 	claims.Now, claims.Expired = pgTime(now), pgTime(now.Add(-stepwell.EventDedupeWindow))

@@ -301,6 +301,8 @@ function triggers({ define }) {
 
     define({ id: "either" }, on("e2e/either.one", "e2e/either.two"), ({ event }) => ({ name: event.name })),
 
+    define({ id: "once", idempotency: "event.data.to" }, on("e2e/once"), ({ event }) => ({ n: event.data.n })),
+
     define({ id: "overlapping" }, on("e2e/overlapping.one", "e2e/overlapping.*"), ({ event }) => ({ name: event.name })),
 
     define({ id: "wildcard" }, on("e2e.wild/*"), ({ event }) => ({ name: event.name })),

@@ -12,6 +12,8 @@ func (a *app) triggers() {
 	a.define("echo", retriesDefault, func(_ context.Context, c call) (any, error) {
 		return data{"name": c.event.Name, "id": c.event.ID, "data": c.event.Data}, nil
 	})
+	a.defineWith(inngestgo.FunctionOpts{ID: "once", Idempotency: inngestgo.StrPtr("event.data.to")}, eventTriggers("e2e/once"),
+		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
 	a.defineOn("either", retriesDefault, eventTriggers("e2e/either.one", "e2e/either.two"), name)
 	a.defineOn("overlapping", retriesDefault, eventTriggers("e2e/overlapping.one", "e2e/overlapping.*"), name)
 	a.defineOn("wildcard", retriesDefault, eventTriggers("e2e.wild/*"), name)

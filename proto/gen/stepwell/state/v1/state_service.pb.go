@@ -2500,7 +2500,9 @@ type LookBack struct {
 	// The wait.
 	Wait *v11.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
 	// Events of its name, oldest first.
-	Events        []*v1.Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*v1.Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	// There may be more.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2547,6 +2549,13 @@ func (x *LookBack) GetEvents() []*v1.Event {
 		return x.Events
 	}
 	return nil
+}
+
+func (x *LookBack) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // EndLookBacksRequest names waits.
@@ -2776,10 +2785,11 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\"S\n" +
 	"\x15ListLookBacksResponse\x12:\n" +
 	"\n" +
-	"look_backs\x18\x01 \x03(\v2\x1b.stepwell.state.v1.LookBackR\tlookBacks\"g\n" +
+	"look_backs\x18\x01 \x03(\v2\x1b.stepwell.state.v1.LookBackR\tlookBacks\"{\n" +
 	"\bLookBack\x12)\n" +
 	"\x04wait\x18\x01 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\x120\n" +
-	"\x06events\x18\x02 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"B\n" +
+	"\x06events\x18\x02 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
 	"\x14EndLookBacksResponse2\xf1\x10\n" +
