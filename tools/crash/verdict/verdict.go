@@ -222,7 +222,8 @@ func (c *court) run(run record.Run) {
 		return
 	}
 	if run.Live || run.Status == 0 {
-		c.violated(Unended, "run %s of %s has status %d, and a head: %t", run.ID, run.Function, run.Status, run.Live)
+		c.violated(stuck(f, run), "run %s of %s has not ended: it has status %d, and a head: %t",
+			run.ID, run.Function, run.Status, run.Live)
 		return
 	}
 	seen := c.testimony.Runs[run.ID]

@@ -289,6 +289,14 @@ func TestBrokenPromisesOfWaitsAreFound(t *testing.T) {
 		"a long wait timed out": {
 			func(s *scene) { s.retold("crash-waits", "other", "null", "") }, []verdict.Promise{verdict.Waited},
 		},
+		"a run waits in vain": {func(s *scene) {
+			s.run("crash-waits").Status = 0
+			s.step("crash-waits", "other").Recorded = false
+		}, []verdict.Promise{verdict.Waited}},
+		"a parent waits in vain": {func(s *scene) {
+			s.run("crash-invokes").Status = 0
+			s.step("crash-invokes", "call").Recorded = false
+		}, []verdict.Promise{verdict.Invoked}},
 		"a wait yields another event than the one that ended it": {func(s *scene) {
 			s.step("crash-waits", "one").Event = "E crash/waits"
 		}, []verdict.Promise{verdict.Waited}},

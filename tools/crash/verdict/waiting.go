@@ -28,6 +28,24 @@ func (c *court) told(run record.Run) {
 	}
 }
 
+// stuck is the promise that is broken by a run that has not ended: that of what it waits for in vain.
+func stuck(f witness.Function, run record.Run) Promise {
+	for _, stored := range run.Steps {
+		for _, step := range f.Steps() {
+			switch {
+			case stored.Recorded || step.ID() != stored.ID:
+			case step.Awaits != "":
+				return Waited
+			case step.Invokes != "":
+				return Invoked
+			case step.Sleep >= witness.Forever:
+				return Uncancelled
+			}
+		}
+	}
+	return Unended
+}
+
 // invoked checks that a step started one run, and has its result, well or not.
 func (c *court) invoked(step witness.Step, recorded string, run record.Run) {
 	children := c.started[start{run.ID + "." + step.ID(), step.Invokes}]
