@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -133,7 +131,7 @@ func (s *Service) postSignal(w http.ResponseWriter, r *http.Request, environment
 	if err == nil {
 		if problem := json.Unmarshal(body, &signal); problem != nil {
 			err = stepwell.Invalidf(`the body cannot be read: %v; send {"signal": "name", "data": …}`, problem)
-		} else if !nameable(signal.Name) {
+		} else if !stepwell.Nameable(signal.Name) {
 			err = stepwell.Invalidf(`the signal's name must have 1 to %d bytes without control characters; send {"signal": "name", "data": …}`,
 				stepwell.EventNameBytesMax)
 		}
@@ -153,8 +151,4 @@ func (s *Service) postSignal(w http.ResponseWriter, r *http.Request, environment
 		return
 	}
 	respondData(w, map[string]stepwell.RunID{"run_id": run})
-}
-
-func nameable(signal string) bool {
-	return signal != "" && len(signal) <= stepwell.EventNameBytesMax && !strings.ContainsFunc(signal, unicode.IsControl)
 }

@@ -46,7 +46,7 @@ func (o *wireOp) waitForSignal(opts wireOpts, now time.Time) (*stepwell.Wait, ti
 }
 
 func nameable(what, name string) error {
-	if name == "" || len(name) > stepwell.EventNameBytesMax || printable(name) != name {
+	if !stepwell.Nameable(name) {
 		return stepwell.Invalidf("the %s that it waits for must have a name of 1 to %d bytes without control characters",
 			what, stepwell.EventNameBytesMax)
 	}

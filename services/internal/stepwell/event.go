@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The bounds of an event (docs/limits.md).
@@ -65,6 +68,12 @@ type Event struct {
 	// Meta is a JSON object or empty.
 	Meta       json.RawMessage
 	ReceivedAt time.Time
+}
+
+// Nameable tells whether an event or a signal that is waited for may have the name: 1 to EventNameBytesMax bytes of UTF-8
+// without control characters.
+func Nameable(name string) bool {
+	return name != "" && len(name) <= EventNameBytesMax && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // PublicID is the `id` that functions and expressions see: the publisher's, else the server's.
