@@ -94,7 +94,7 @@ func (v *visit) call(ctx context.Context, lease queue.Lease) (*engine.Call, erro
 		}
 	}
 	call.Item = outage.missedBy(call.Item)
-	prepareWaits(call.State, call.Outcome.Ops)
+	s.prepareWaits(call.State, call.Outcome.Ops)
 	return call, nil
 }
 

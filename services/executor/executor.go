@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
+	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
@@ -121,6 +122,8 @@ type Service struct {
 	// slots holds a token for each worker that is free.
 	slots chan struct{}
 	heard heard
+	// expressions are those of waits.
+	expressions expr.Cache
 	// nudges holds a token if a runner is to be told.
 	nudges chan struct{}
 }

@@ -56,7 +56,7 @@ func (s *Service) report(
 	if began := run.Timestamp(); began.Before(now) {
 		call.StartedAt = began
 	}
-	prepareWaits(state, call.Outcome.Ops)
+	s.prepareWaits(state, call.Outcome.Ops)
 	call.Heard = s.heard.in(environment)
 	decided := decision{call: call}
 	if decided.transition, err = engine.Report(*call); err != nil {

@@ -3,25 +3,21 @@ package executor
 import (
 	"sync"
 
-	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
 // prepareWaits compiles the expressions of waits: by what they compare for equality events find them without looking at
 // each. One that cannot be compiled is the function's fault.
-func prepareWaits(state stepwell.RunState, ops []stepwell.Op) {
+func (s *Service) prepareWaits(state stepwell.RunState, ops []stepwell.Op) {
 	trigger := sync.OnceValue(func() map[string]any { return state.Events[0].Variables() })
 	for i, op := range ops {
-		if op.Code != stepwell.OpWaitForEvent || op.Wait.Expression == "" {
+		if op.Code != stepwell.OpWaitForEvent {
 			continue
 		}
-		program, err := expr.Compile(op.Wait.Expression, expr.Full)
-		if err != nil {
+		if err := s.expressions.Index(op.Wait, trigger); err != nil {
 			ops[i].Failure = stepwell.Failure{
 				Name: "InvalidExpression", Message: "Wait for event If expression failed to compile: " + err.Error(),
 			}.JSON()
-			continue
 		}
-		op.Wait.Shape, op.Wait.KeyHash = stepwell.NewShape(program.Equalities(expr.Vars{Event: trigger()}))
 	}
 }

@@ -146,17 +146,11 @@ func (s *Service) starts(
 
 // prepare finds out by what events find the waits of a run that the event starts.
 func (s *Service) prepare(ctx context.Context, trigger func() map[string]any, waits []stepwell.Wait) {
-	for i, w := range waits {
-		if w.Expression == "" {
-			continue
-		}
-		program, err := s.expressions.compile(w)
-		if err != nil { // it was compiled when the function was synced
-			s.deps.Log.ErrorContext(ctx, "condition cannot be compiled", slog.String("run_id", w.Run.String()),
+	for i := range waits {
+		if err := s.expressions.Index(&waits[i], trigger); err != nil { // it was compiled when the function was synced
+			s.deps.Log.ErrorContext(ctx, "condition cannot be compiled", slog.String("run_id", waits[i].Run.String()),
 				slog.String("error", err.Error()))
-			continue
 		}
-		waits[i].Shape, waits[i].KeyHash = stepwell.NewShape(program.Equalities(expr.Vars{Event: trigger()}))
 	}
 }
 

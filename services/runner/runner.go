@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
+	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -113,7 +114,7 @@ type Service struct {
 	// reconciled is where the last pass of reconcile ended; "" to begin anew.
 	reconciled string
 	// expressions are those of waits.
-	expressions expressions
+	expressions expr.Cache
 	// toRoute and toLookBack hold a token if somebody knows of something to be done.
 	toRoute, toLookBack chan struct{}
 

@@ -201,7 +201,7 @@ func (s *Service) fits(
 	if wait.Expression == "" {
 		return true, nil
 	}
-	program, err := s.expressions.compile(wait)
+	program, err := s.expressions.OfWait(wait)
 	if err != nil {
 		return false, err
 	}
