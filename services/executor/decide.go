@@ -9,6 +9,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
 )
 
 // decide does what the item asks for and returns what that changes. An outageError means that its app cannot be called
@@ -34,13 +35,18 @@ type decision struct {
 }
 
 // again decides once more, knowing why the store refused. ok is false if that would not help.
-func (d decision) again(heard *heard, refusal error) (_ decision, ok bool) {
+func (s *Service) again(ctx context.Context, d decision, refusal error) (_ decision, ok bool) {
 	switch {
 	case d.call == nil:
 		return d, false
 	case errors.Is(refusal, stepwell.ErrStale):
-		heard.learn(d.call.State.Run.Environment)
+		s.heard.learn(d.call.State.Run.Environment)
 		d.call.Heard = engine.AllHeard()
+		state, err := store.LoadRun(ctx, s.deps.State, d.call.State.Run.ID) // it may have deferred a function meanwhile
+		if err != nil {
+			return d, false
+		}
+		d.call.State = state
 	case errors.Is(refusal, stepwell.ErrTaken):
 		d.call.SignalTaken = true
 	default:

@@ -62,35 +62,11 @@ func (s *Service) report(
 	if decided.transition, err = engine.Report(*call); err != nil {
 		return err
 	}
-	return s.commitReport(ctx, item, decided)
-}
-
-// commitReport commits what was decided about a report, and tells the queue.
-func (s *Service) commitReport(ctx context.Context, item stepwell.Item, decided decision) error {
 	committed, err := s.commitDecision(ctx, &decided)
 	if err == nil && !decided.transition.Keep {
 		s.queueOpened(ctx, item, committed)
 	}
 	return err
-}
-
-// endByCheckpoint ends a run by a report of steps that cannot go on.
-func (s *Service) endByCheckpoint(ctx context.Context, checkpoint stepwell.Transition, ops []stepwell.Op) error {
-	state, err := store.LoadRun(ctx, s.deps.State, checkpoint.Run)
-	if err != nil {
-		return fmt.Errorf("load run: %w", err)
-	}
-	if state.Run.Environment != checkpoint.Environment { // I24
-		return fmt.Errorf("run %s: %w", checkpoint.Run, stepwell.ErrNotFound)
-	}
-	item, open := state.Run.Progress.OpenItem(checkpoint.Settles)
-	if !open {
-		return fmt.Errorf("item is not open: %w", stepwell.ErrConflict)
-	}
-	call := s.newCall(state, item, checkpoint.Generation)
-	call.Outcome.Ops, call.EndedAt = ops, checkpoint.At
-	call.Heard = s.heard.in(checkpoint.Environment)
-	return s.commitReport(ctx, item, decision{engine.Settle(*call), call})
 }
 
 func (s *Service) loadEndpoint(

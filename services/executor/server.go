@@ -33,9 +33,6 @@ func (s *Service) Checkpoint(
 	}
 	transition.Environment = stepwell.EnvironmentID{UUID: wire.FromUUID(m.GetEnvironmentId())}
 	transition.Generation = int(m.GetGeneration())
-	if engine.CheckpointEnds(ops) {
-		return &executorv1.CheckpointResponse{}, s.endByCheckpoint(ctx, transition, ops)
-	}
 	results, err := s.deps.State.Commit(ctx, []stepwell.Transition{transition})
 	if err != nil {
 		return nil, fmt.Errorf("commit checkpoint: %w", err)

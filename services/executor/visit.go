@@ -77,6 +77,8 @@ func (v *visit) advance(t stepwell.Transition, committed store.Committed) {
 	if err != nil {
 		return // an item of others is where it was not expected
 	}
-	state.Steps = append(state.Steps, applied.Records...)
+	for _, step := range applied.Records {
+		state.Record(step)
+	}
 	v.state = state
 }

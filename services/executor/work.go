@@ -50,9 +50,9 @@ func (v *visit) settle(ctx context.Context, lease queue.Lease, stay bool) *queue
 	return nil
 }
 
-// decisionsMax bounds how often is decided about one call: once more because somebody listens, and because a signal is
-// taken.
-const decisionsMax = 3
+// decisionsMax bounds how often is decided about one call: once more because somebody listens or the run deferred a
+// function meanwhile, and because a signal is taken.
+const decisionsMax = 5
 
 // commitDecision commits, deciding again if the store knows better.
 func (s *Service) commitDecision(ctx context.Context, d *decision) (committed store.Committed, err error) {
@@ -61,7 +61,7 @@ func (s *Service) commitDecision(ctx context.Context, d *decision) (committed st
 			break
 		}
 		var ok bool
-		if *d, ok = d.again(&s.heard, err); !ok {
+		if *d, ok = s.again(ctx, *d, err); !ok {
 			break
 		}
 	}

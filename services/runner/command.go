@@ -43,7 +43,7 @@ func (s *Service) SendSignal(
 			return nil, fmt.Errorf("send signal: %w", err)
 		}
 		now := time.Now()
-		signal := match{w.Item.ID, func(engine.Heard) stepwell.Transition { return engine.Signal(w, m.GetData(), now) }}
+		signal := match{item: w.Item.ID, resumes: engine.Signal(w, m.GetData(), now)}
 		ended, err := s.commit(ctx, now, []match{signal})
 		if err != nil {
 			return nil, fmt.Errorf("send signal: %w", err)
@@ -71,8 +71,7 @@ func (s *Service) CancelRun(
 		return nil, fmt.Errorf("cancel: %w", err)
 	}
 	now, item := time.Now(), stepwell.NewCancelItem(state.Run, 0).ID
-	cancel := match{item, func(heard engine.Heard) stepwell.Transition { return engine.Cancel(state, now, heard) }}
-	ended, err := s.commit(ctx, now, []match{cancel})
+	ended, err := s.commit(ctx, now, []match{{item: item, cancels: &state}})
 	if err != nil {
 		return nil, fmt.Errorf("cancel: %w", err)
 	}

@@ -149,11 +149,19 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 	return matched, err
 }
 
-// match is a wait that an event ends, and what that changes.
+// match is what ends a wait, or a run.
 type match struct {
 	item stepwell.ItemID
-	// decide says what changes. Only an end depends on who listens.
-	decide func(heard engine.Heard) stepwell.Transition
+	// cancels is the run that is cancelled; nil if one goes on, as resumes says.
+	cancels *stepwell.RunState
+	resumes stepwell.Transition
+}
+
+func (m match) decide(now time.Time, heard engine.Heard) stepwell.Transition {
+	if m.cancels != nil {
+		return engine.Cancel(*m.cancels, now, heard)
+	}
+	return m.resumes
 }
 
 // match looks for the first fitting event.
@@ -170,28 +178,22 @@ func (s *Service) match(
 		if !fits {
 			continue
 		}
-		if decide := ends(state, c.wait, event, now); decide != nil {
-			return match{c.wait.Item.ID, decide}, true
+		if m, ok := ends(state, c.wait, event, now); ok {
+			return m, true
 		}
 	}
 	return match{}, false
 }
 
-// ends is what changes when a fitting event ends a wait; nil if it may not.
-func ends(
-	state stepwell.RunState, wait stepwell.Wait, event stepwell.Event, now time.Time,
-) func(engine.Heard) stepwell.Transition {
+// ends is what a fitting event ends; ok is false if it may not.
+func ends(state stepwell.RunState, wait stepwell.Wait, event stepwell.Event, now time.Time) (_ match, ok bool) {
+	m := match{item: wait.Item.ID}
 	if wait.Kind == stepwell.WaitCancel {
-		if !engine.Cancels(state, wait, event) {
-			return nil
-		}
-		return func(heard engine.Heard) stepwell.Transition { return engine.Cancel(state, now, heard) }
+		m.cancels = &state
+		return m, engine.Cancels(state, wait, event)
 	}
-	t, ok := engine.Resume(state, wait, event, event.AppendJSON(nil), now)
-	if !ok {
-		return nil
-	}
-	return func(engine.Heard) stepwell.Transition { return t }
+	m.resumes, ok = engine.Resume(state, wait, event, event.AppendJSON(nil), now)
+	return m, ok
 }
 
 // fits evaluates a wait's expression.
@@ -208,44 +210,86 @@ func (s *Service) fits(
 	return program.Match(expr.Vars{Event: trigger(), Async: seen.variables(event), Now: now})
 }
 
+// endsTriesMax bounds how often the end of a run is decided that was decided of an older state of it.
+const endsTriesMax = 5
+
 // commit commits what ends waits, tells the queue, and returns which waits ended.
 func (s *Service) commit(
 	ctx context.Context, now time.Time, matches []match,
 ) (map[stepwell.ItemID]bool, error) {
 	ended := map[stepwell.ItemID]bool{}
 	var heard engine.Heard
-	for ; len(matches) > 0; heard = engine.AllHeard() {
-		transitions := make([]stepwell.Transition, len(matches))
-		for i, m := range matches {
-			transitions[i] = m.decide(heard)
+	for try := 1; len(matches) > 0; try++ {
+		if try > endsTriesMax {
+			return ended, fmt.Errorf("end %d runs: they change too fast: %w", len(matches), stepwell.ErrUnavailable)
 		}
-		results, err := s.deps.State.Commit(ctx, transitions)
+		stale, err := s.commitOnce(ctx, now, matches, heard, ended)
 		if err != nil {
-			return nil, fmt.Errorf("end %d waits: %w", len(transitions), err)
+			return nil, err
 		}
-		var opened []stepwell.Item
-		var dropped []stepwell.ItemID
-		var again []match
-		for i, committed := range results {
-			switch {
-			case errors.Is(committed.Err, stepwell.ErrStale) && heard == nil:
-				again = append(again, matches[i]) // somebody listens
-				continue
-			case committed.Err != nil:
-				continue // somebody else was first
-			}
-			ended[matches[i].item] = true
-			opened = append(opened, committed.Opened...)
-			dropped = append(dropped, committed.Dropped...)
-			if settled := transitions[i].Settles; settled != "" {
-				dropped = append(dropped, settled)
-			}
-			if committed.ForRunner {
-				s.nudge()
-			}
+		if matches, err = s.reload(ctx, stale); err != nil {
+			return nil, err
 		}
-		s.tellQueue(ctx, now, opened, dropped)
-		matches = again
+		heard = engine.AllHeard()
 	}
 	return ended, nil
+}
+
+// commitOnce adds to ended which waits ended, and returns what is to be decided again.
+func (s *Service) commitOnce(
+	ctx context.Context, now time.Time, matches []match, heard engine.Heard, ended map[stepwell.ItemID]bool,
+) (stale []match, _ error) {
+	transitions := make([]stepwell.Transition, len(matches))
+	for i, m := range matches {
+		transitions[i] = m.decide(now, heard)
+	}
+	results, err := s.deps.State.Commit(ctx, transitions)
+	if err != nil {
+		return nil, fmt.Errorf("end %d waits: %w", len(transitions), err)
+	}
+	var opened []stepwell.Item
+	var dropped []stepwell.ItemID
+	for i, committed := range results {
+		switch {
+		case errors.Is(committed.Err, stepwell.ErrStale):
+			stale = append(stale, matches[i])
+			continue
+		case committed.Err != nil:
+			continue // somebody else was first
+		}
+		ended[matches[i].item] = true
+		opened = append(opened, committed.Opened...)
+		dropped = append(dropped, committed.Dropped...)
+		if settled := transitions[i].Settles; settled != "" {
+			dropped = append(dropped, settled)
+		}
+		if committed.ForRunner {
+			s.nudge()
+		}
+	}
+	s.tellQueue(ctx, now, opened, dropped)
+	return stale, nil
+}
+
+// reload returns the matches with the runs that they end as they are now.
+func (s *Service) reload(ctx context.Context, stale []match) ([]match, error) {
+	if len(stale) == 0 {
+		return nil, nil
+	}
+	runs := make([]stepwell.RunID, len(stale))
+	for i, m := range stale {
+		runs[i] = m.cancels.Run.ID
+	}
+	loaded, err := s.deps.State.LoadRuns(ctx, runs)
+	if err != nil {
+		return nil, fmt.Errorf("load runs to be ended: %w", err)
+	}
+	var fresh []match
+	for i, m := range stale {
+		if loaded[i].Err == nil { // else it is gone
+			m.cancels = &loaded[i].State
+			fresh = append(fresh, m)
+		}
+	}
+	return fresh, nil
 }

@@ -40,7 +40,7 @@ func proves(features ...compatibility.Feature) []compatibility.Feature { return 
 func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
 		keyScenarios(), requests(), largeStates(), checkpoints(), waits(), signals(),
-		invocations(), cancellations(), failures(), newOps(),
+		invocations(), cancellations(), failures(), defers(), newOps(),
 		clocks(), endpoints())
 }
 

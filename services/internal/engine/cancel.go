@@ -37,7 +37,7 @@ func cancelWaits(run stepwell.Run, cancelOn []stepwell.CancelOn, now time.Time) 
 func Cancel(state stepwell.RunState, now time.Time, heard Heard) stepwell.Transition {
 	return stepwell.Transition{
 		Run: state.Run.ID, Environment: state.Run.Environment, At: now,
-		End: end(state, stepwell.RunCancelled, nil, now, heard),
+		End: end(state, nil, stepwell.RunCancelled, nil, now, heard),
 	}
 }
 

@@ -2,18 +2,10 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
-
-// CheckpointEnds tells whether a report of steps ends its run, so that it is to be decided like the answer to the call, by
-// Settle, if Checkpoint does not refuse it. A function that is deferred does: nobody would run it, and the answer to the
-// call will not mention it again.
-func CheckpointEnds(ops []stepwell.Op) bool {
-	return slices.ContainsFunc(ops, func(op stepwell.Op) bool { return op.Code == stepwell.OpDeferAdd })
-}
 
 // Checkpoint is what an app's report of steps changes while the item's call goes on. Steps that ran are recorded; the item
 // stays open, since the call goes on. Errors: stepwell.ErrInvalid for operations that only the answer to the call may hold,
@@ -39,7 +31,9 @@ func (d *decision) checkpoint(op stepwell.Op) error {
 	switch op.Code {
 	case stepwell.OpStepRun:
 		d.apply(op)
-	case stepwell.OpNone, stepwell.OpStepPlanned, stepwell.OpDeferAdd, stepwell.OpDeferAbort:
+	case stepwell.OpDeferAdd, stepwell.OpDeferAbort:
+		d.deferral(op)
+	case stepwell.OpNone, stepwell.OpStepPlanned:
 		// The step begins; or there is nothing to do.
 	case stepwell.OpRunComplete, stepwell.OpStepFailed, stepwell.OpUnsupported:
 		return stepwell.Invalidf("cannot checkpoint opcode: %s", op.Opcode)

@@ -17,10 +17,14 @@ func AllHeard() Heard {
 }
 
 // end finishes a run: the runs that invoked it go on, and who listens is told.
+// What the run defers starts, also by the records of the transition that ends it.
 func end(
-	state stepwell.RunState, status stepwell.RunStatus, output json.RawMessage, now time.Time, heard Heard,
+	state stepwell.RunState, records []stepwell.Step, status stepwell.RunStatus, output json.RawMessage, now time.Time, heard Heard,
 ) *stepwell.End {
-	end := &stepwell.End{Status: status, Output: output}
+	end := &stepwell.End{
+		Status: status, Output: output,
+		Emits: deferred(state, records, now), DeferCount: state.Run.Progress.DeferCount,
+	}
 	for _, event := range state.Events {
 		if item, waiting := invoker(event); waiting {
 			end.Resumes = append(end.Resumes, stepwell.Resume{Item: item.ID, Step: resumed(item.Step, status, output, now)})

@@ -45,7 +45,7 @@ func InlineItem(run stepwell.RunID) stepwell.ItemID {
 func Report(c Call) (stepwell.Transition, error) {
 	goesOn := func(op stepwell.Op) bool {
 		switch op.Code { //nolint:exhaustive // all others are not for the app alone
-		case stepwell.OpNone, stepwell.OpStepRun, stepwell.OpDeferAbort:
+		case stepwell.OpNone, stepwell.OpStepRun, stepwell.OpDeferAdd, stepwell.OpDeferAbort:
 			return true
 		}
 		return false
@@ -72,7 +72,7 @@ func IsReported(state stepwell.RunState, outcome stepwell.Outcome) bool {
 	}
 	for _, op := range outcome.Ops {
 		switch op.Code {
-		case stepwell.OpNone, stepwell.OpDiscoveryRequest, stepwell.OpFetch, stepwell.OpDeferAdd, stepwell.OpDeferAbort:
+		case stepwell.OpNone, stepwell.OpDiscoveryRequest, stepwell.OpFetch:
 		case stepwell.OpRunComplete, stepwell.OpUnsupported:
 			if !ended {
 				return false

@@ -42,16 +42,20 @@ func (d *decision) invoke(op stepwell.Op) {
 
 // invocationEvent is the event that starts what is invoked, as far as the invocation says.
 func invocationEvent(i stepwell.Invocation, internal invocation) stepwell.Event {
-	data := bytes.TrimSpace(i.Data)
+	return stepwell.Event{
+		Name: stepwell.EventInvoked, Data: withInternal(i.Data, internal), User: i.User, Meta: i.Meta, Version: i.Version,
+	}
+}
+
+// withInternal is an event's data with what the server keeps in it.
+func withInternal(data json.RawMessage, internal any) json.RawMessage {
+	data = bytes.TrimSpace(data)
 	with := append([]byte(nil), data[:len(data)-1]...) // all but the last brace
 	if len(bytes.TrimSpace(with)) > 1 {
 		with = append(with, ',')
 	}
 	with = append(with, `"`+stepwell.InternalMember+`":`...)
-	with = append(append(with, stepwell.EncodeJSON(internal)...), '}')
-	return stepwell.Event{
-		Name: stepwell.EventInvoked, Data: with, User: i.User, Meta: i.Meta, Version: i.Version,
-	}
+	return append(append(with, stepwell.EncodeJSON(internal)...), '}')
 }
 
 func correlation(item stepwell.Item) string { return item.Run.String() + "." + string(item.Step) }

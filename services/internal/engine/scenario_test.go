@@ -34,7 +34,8 @@ import (
 //	wake item                           the item of a sleep is due
 //	signal item                         the signal that the item waits for comes, with the data below
 //	cancel                              the run is cancelled from outside
-//	listen                              a function is synced that listens to the server's own events
+//	late item                           the run is cancelled by who does not know of the report below, which came meanwhile
+//	listen [deferred]                   a function is synced that listens to ends of runs, or is deferred
 //	emitted                             the events that the run emitted and nobody has routed
 //	child [status=n] [header=value]     the function that the run invoked starts, and is answered with the body below
 //	pass duration                       time goes by
@@ -48,7 +49,7 @@ func TestScenarios(t *testing.T) {
 			verbs := map[string]func(*testing.T, *datadriven.TestData) string{
 				"answer": s.answer, "start": s.start, "call": s.call, "body": s.body, "claim": s.claim, "checkpoint": s.checkpoint,
 				"wake": s.wake, "resume": s.resume, "signal": s.signal, "cancel": s.cancel, "pass": s.pass, "history": s.history,
-				"listen": s.listen, "emitted": s.emitted, "child": s.child,
+				"listen": s.listen, "late": s.late, "emitted": s.emitted, "child": s.child,
 			}
 			verb, known := verbs[d.Cmd]
 			require.True(t, known, "%s: unknown verb %q", d.Pos, d.Cmd)
@@ -194,6 +195,7 @@ func (s *scenario) body(t *testing.T, d *datadriven.TestData) string {
 				Stack []string `json:"stack"`
 			} `json:"stack"`
 		} `json:"ctx"`
+		Defers  json.RawMessage `json:"defers"`
 		Steps   json.RawMessage `json:"steps"`
 		Version int             `json:"version"`
 	}
@@ -201,8 +203,12 @@ func (s *scenario) body(t *testing.T, d *datadriven.TestData) string {
 	url, err := call.URL()
 	require.NoError(t, err)
 	target := url[strings.LastIndex(url, "=")+1:]
-	return fmt.Sprintf("target %s, attempt %d of %d, plan only %t, version %d\nstack %v\nsteps %s\n", target,
+	told := fmt.Sprintf("target %s, attempt %d of %d, plan only %t, version %d\nstack %v\nsteps %s\n", target,
 		sent.Ctx.Attempt, sent.Ctx.AttemptsMax, sent.Ctx.PlanOnly, sent.Version, sent.Ctx.Stack.Stack, sent.Steps)
+	if string(sent.Defers) != "{}" {
+		told += fmt.Sprintf("defers %s\n", sent.Defers)
+	}
+	return told
 }
 
 func (s *scenario) claim(t *testing.T, d *datadriven.TestData) string {
@@ -223,12 +229,6 @@ func (s *scenario) checkpoint(t *testing.T, d *datadriven.TestData) string {
 	transition, err := engine.Checkpoint(s.itemID(d), ops, s.now)
 	if err != nil {
 		return s.short(err.Error()) + "\n"
-	}
-	if engine.CheckpointEnds(ops) {
-		return s.commit(t, engine.Settle(engine.Call{
-			State: s.load(t), Item: s.item(t, d), Generation: generation, Outcome: stepwell.Outcome{Ops: ops},
-			StartedAt: s.now, EndedAt: s.now,
-		}))
 	}
 	transition.Generation = generation
 	return s.commit(t, transition)

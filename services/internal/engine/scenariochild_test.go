@@ -16,17 +16,27 @@ import (
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
-func (s *scenario) listen(t *testing.T, _ *datadriven.TestData) string {
+func (s *scenario) listen(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
 	environment := stepwell.DefaultEnvironment()
 	app := stepwell.App{ID: stepwell.NewAppID(environment, "log"), Environment: environment, Name: "log"}
 	function := stepwell.Function{ID: stepwell.NewFunctionID(app.ID, "log-all"), Slug: "log-all", App: app.ID, Environment: environment}
-	for _, name := range []string{stepwell.EventFinished, stepwell.EventFailed, stepwell.EventCancelled} {
+	names := []string{stepwell.EventFinished, stepwell.EventFailed, stepwell.EventCancelled}
+	if d.HasArg("deferred") {
+		names = []string{stepwell.EventDeferred}
+	}
+	for _, name := range names {
 		function.Triggers = append(function.Triggers, stepwell.Trigger{Event: name})
 	}
 	_, err := s.store.SyncApp(t.Context(), app, []stepwell.Function{function})
 	require.NoError(t, err)
 	return "ok\n"
+}
+
+func (s *scenario) late(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	cancel := engine.Cancel(s.load(t), s.now, engine.AllHeard())
+	return s.checkpoint(t, d) + s.commit(t, cancel)
 }
 
 func (s *scenario) unrouted(t *testing.T) []stepwell.Event {

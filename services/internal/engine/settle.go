@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
@@ -43,6 +44,9 @@ func Settle(c Call) stepwell.Transition {
 		},
 	}}
 	for _, op := range c.Outcome.Ops {
+		d.deferral(op) // first, since others may end the run
+	}
+	for _, op := range c.Outcome.Ops {
 		d.apply(op)
 	}
 	switch {
@@ -71,8 +75,8 @@ type decision struct {
 
 func (d *decision) apply(op stepwell.Op) {
 	switch op.Code {
-	case stepwell.OpNone, stepwell.OpDiscoveryRequest, stepwell.OpDeferAbort:
-		// The next discovery follows by itself, and there is nothing to abort.
+	case stepwell.OpNone, stepwell.OpDiscoveryRequest, stepwell.OpDeferAdd, stepwell.OpDeferAbort:
+		// The next discovery follows by itself, and what is deferred was seen to.
 	case stepwell.OpStepRun:
 		d.record(op, stepwell.StepCompleted, stepwell.Result{Kind: stepwell.ResultData, JSON: op.Data})
 	case stepwell.OpStepError:
@@ -91,7 +95,7 @@ func (d *decision) apply(op stepwell.Op) {
 		d.invoke(op)
 	case stepwell.OpRunComplete:
 		d.finish(op.Data)
-	case stepwell.OpFetch, stepwell.OpDeferAdd, stepwell.OpUnsupported:
+	case stepwell.OpFetch, stepwell.OpUnsupported:
 		// A fetch that is left over is one that the caller did not know how to make.
 		d.fail(unsupported(op).JSON())
 	}
@@ -232,7 +236,7 @@ func (d *decision) fail(failure json.RawMessage) {
 
 func (d *decision) end(status stepwell.RunStatus, output json.RawMessage) {
 	d.out.Environment = d.State.Run.Environment
-	d.out.End = end(d.State, status, output, d.EndedAt, d.Heard)
+	d.out.End = end(d.State, d.out.Records, status, output, d.EndedAt, d.Heard)
 }
 
 // leftUndone tells whether the call was to run a step and says nothing of it.
@@ -251,7 +255,8 @@ func (d *decision) leftUndone() bool {
 // bound fails a run that grew beyond its bounds, with an error that names the bound.
 func (d *decision) bound() {
 	if problem := d.exceeded(); problem != nil {
-		d.out.Records, d.out.Opens = nil, nil
+		own := func(step stepwell.Step) bool { return !step.Kind.Defers() }
+		d.out.Records, d.out.Opens = slices.DeleteFunc(d.out.Records, own), nil
 		d.fail(problem.JSON())
 	}
 }
@@ -273,6 +278,9 @@ func (d *decision) exceeded() *stepwell.Failure {
 		known[id] = true
 	}
 	for _, step := range d.out.Records {
+		if step.Kind.Defers() {
+			continue // it has bounds of its own
+		}
 		count(step.ID)
 		state += len(step.Result.JSON)
 		if n := len(step.Result.JSON); n > stepwell.StepBytesMax {

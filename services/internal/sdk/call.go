@@ -92,7 +92,9 @@ func (c Call) Body() ([]byte, error) {
 	body := make([]byte, 0, content.size)
 	body = append(body, `{"ctx":`...)
 	body = append(body, context...)
-	body = append(body, `,"defers":{},"event":`...)
+	body = append(body, `,"defers":`...)
+	body = appendDefers(body, c.State.Defers)
+	body = append(body, `,"event":`...)
 	body = c.State.Events[0].AppendJSON(body)
 	body = append(body, `,"events":`...)
 	body = stepwell.AppendEventsJSON(body, content.events)
@@ -136,6 +138,7 @@ func (c Call) content() content {
 			first = contextBytes + size
 		}
 	}
+	first += stackBytes * len(c.State.Defers)
 	for _, step := range c.State.Steps {
 		first += stackBytes
 		steps += len(step.Result.JSON) + memoBytes

@@ -172,9 +172,9 @@ func (o *wireOp) parse(now time.Time) (stepwell.Op, error) {
 	case "DiscoveryRequest":
 		op.Code = stepwell.OpDiscoveryRequest
 	case "DeferAdd":
-		op.Code = stepwell.OpDeferAdd
+		op = o.deferAdd(op)
 	case "DeferAbort":
-		op.Code = stepwell.OpDeferAbort
+		op = o.deferAbort(op)
 	default:
 		op.Code = stepwell.OpUnsupported
 	}

@@ -22,8 +22,8 @@ var (
 	// ErrUnavailable: a dependency does not answer. Trying again may help.
 	ErrUnavailable = errors.New("unavailable")
 	// ErrStale: the decision was made with an older catalog of functions than the store holds, or without knowing that
-	// somebody listens. Learn that and decide again.
-	ErrStale = errors.New("stale catalog")
+	// somebody listens, or what the run deferred. Learn that and decide again.
+	ErrStale = errors.New("stale decision")
 	// ErrTaken: another run waits for the signal. Decide again.
 	ErrTaken = errors.New("signal taken")
 	// ErrLeaseLost: the lease expired and the item may be with somebody else.

@@ -39,6 +39,8 @@ const (
 	EventFinished  = "inngest/function.finished"
 	EventFailed    = "inngest/function.failed"
 	EventCancelled = "inngest/function.cancelled"
+	// EventDeferred starts a function that a run deferred until its end.
+	EventDeferred = "inngest/deferred.schedule"
 )
 
 // NewEventID derives the id of an event that the server makes itself from its cause, so that making it twice is the same

@@ -59,9 +59,9 @@ const (
 	// OpFetch: a step wants the server to make its Request. Whoever called the app does so, and puts what came of it in
 	// the operation's place: an OpStepRun, OpStepError or OpStepFailed.
 	OpFetch
-	// OpDeferAdd: a function of this name is to run when the run has ended. This version does not know how.
+	// OpDeferAdd: a function is to run when the run has ended, as Deferral says; Failure says why it cannot.
 	OpDeferAdd
-	// OpDeferAbort: what an OpDeferAdd asked for is not to run after all.
+	// OpDeferAbort: what an OpDeferAdd asked for is not to run after all, as Deferral says.
 	OpDeferAbort
 	// OpUnsupported: this version of the server does not know the operation called Code.
 	OpUnsupported
@@ -90,6 +90,8 @@ type Op struct {
 	Wait *Wait
 	// Invocation is what OpInvoke starts.
 	Invocation *Invocation
+	// Deferral is what OpDeferAdd defers, or OpDeferAbort aborts.
+	Deferral *Deferral
 	// Race says that the step takes part in a race: its end must be seen although others are open.
 	Race bool
 	// RetryAt is when OpStepError wants to be tried again; zero if it did not say.

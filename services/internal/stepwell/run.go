@@ -2,6 +2,7 @@ package stepwell
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -96,6 +97,9 @@ type Progress struct {
 	// StepCount and StateBytes sum up the recorded steps.
 	StepCount  int
 	StateBytes int
+	// DeferCount and DeferBytes sum up the records of RunState.Defers, while the run is live.
+	DeferCount int
+	DeferBytes int
 }
 
 // RequestVersionUnknown is Progress.RequestVersion until the app has answered.
@@ -131,16 +135,24 @@ type RunState struct {
 	Events []Event
 	// Steps are the recorded steps, in the order they were recorded.
 	Steps []Step
+	// Defers are the records of functions that run when the run has ended, and of those of them that do not after all, in
+	// the order they were recorded.
+	Defers []Step
 }
 
 // Recorded tells whether the step has its result.
 func (s RunState) Recorded(step StepID) bool {
-	for i := range s.Steps {
-		if s.Steps[i].ID == step {
-			return true
-		}
+	is := func(known Step) bool { return known.ID == step }
+	return slices.ContainsFunc(s.Steps, is) || slices.ContainsFunc(s.Defers, is)
+}
+
+// Record adds a recorded step, the latest, to those of its kind.
+func (s *RunState) Record(step Step) {
+	if step.Kind.Defers() {
+		s.Defers = append(s.Defers, step)
+	} else {
+		s.Steps = append(s.Steps, step)
 	}
-	return false
 }
 
 // RunHistory is a run with everything that happened in it, for people.

@@ -106,7 +106,7 @@ func TestStepsAndAttemptsAreShownByName(t *testing.T) {
 	kinds := map[stepwell.StepKind]string{
 		stepwell.StepRun: "run", stepwell.StepSleep: "sleep", stepwell.StepWaitForEvent: "waitForEvent",
 		stepwell.StepWaitForSignal: "waitForSignal", stepwell.StepInvoke: "invoke", stepwell.StepFetch: "fetch",
-		stepwell.StepInfer: "infer", stepwell.StepInfer + 1: "unknown",
+		stepwell.StepInfer: "infer", stepwell.StepDefer: "defer", stepwell.StepDeferAbort: "abortDefer", stepwell.StepDeferAbort + 1: "unknown",
 	}
 	for kind, name := range kinds {
 		require.Equal(t, name, kind.String())

@@ -17,6 +17,10 @@ const (
 	StepInvoke
 	StepFetch
 	StepInfer
+	// StepDefer has a function run when the run has ended; StepDeferAbort says that it is not to, after all. They yield
+	// nothing that functions see (RunState.Defers).
+	StepDefer
+	StepDeferAbort
 )
 
 // String is the kind as people read it.
@@ -36,6 +40,10 @@ func (k StepKind) String() string {
 		return "fetch"
 	case StepInfer:
 		return "infer"
+	case StepDefer:
+		return "defer"
+	case StepDeferAbort:
+		return "abortDefer"
 	}
 	return "unknown"
 }

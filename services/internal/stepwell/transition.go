@@ -58,6 +58,9 @@ type End struct {
 	// Unheard are the names of events of ours that the end would emit if anybody listened to them: a function has a
 	// trigger of the name, or a run waits for it. If somebody does, the end is ErrStale, to be decided again.
 	Unheard []string
+	// DeferCount is how many records of RunState.Defers whoever decided knew of, besides the transition's own. If there are
+	// others, the end is ErrStale, to be decided again of the run as it is: a function that was deferred meanwhile is to run.
+	DeferCount int
 	// Resumes are of the runs that invoked this one. One that conflicts is dropped: the parent has gone on (I14).
 	Resumes []Resume
 }

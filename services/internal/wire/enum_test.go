@@ -23,7 +23,7 @@ func TestEnumsMeanTheSameOnBothSides(t *testing.T) {
 		return wire.Item(stepwell.Item{Limits: []stepwell.LimitKey{{Kind: k}}}).GetLimits()[0].GetKind()
 	})
 	counts(t, "STEP_KIND",
-		[]string{"RUN", "SLEEP", "WAIT_FOR_EVENT", "WAIT_FOR_SIGNAL", "INVOKE", "FETCH", "INFER"},
+		[]string{"RUN", "SLEEP", "WAIT_FOR_EVENT", "WAIT_FOR_SIGNAL", "INVOKE", "FETCH", "INFER", "DEFER", "DEFER_ABORT"},
 		func(k stepwell.StepKind) protoreflect.Enum { return wire.Step(stepwell.Step{Kind: k}).GetKind() })
 	counts(t, "STEP_STATUS", []string{"OPEN", "COMPLETED", "FAILED"},
 		func(s stepwell.StepStatus) protoreflect.Enum { return wire.Step(stepwell.Step{Status: s}).GetStatus() })

@@ -18,7 +18,7 @@ func last() map[reflect.Type]int {
 		reflect.TypeFor[stepwell.RunStatus]():     int(stepwell.RunSkipped),
 		reflect.TypeFor[stepwell.ItemKind]():      int(stepwell.ItemInvoke),
 		reflect.TypeFor[stepwell.LimitKind]():     int(stepwell.LimitThrottle),
-		reflect.TypeFor[stepwell.StepKind]():      int(stepwell.StepInfer),
+		reflect.TypeFor[stepwell.StepKind]():      int(stepwell.StepDeferAbort),
 		reflect.TypeFor[stepwell.StepStatus]():    int(stepwell.StepFailed),
 		reflect.TypeFor[stepwell.ResultKind]():    int(stepwell.ResultBare),
 		reflect.TypeFor[stepwell.AttemptStatus](): int(stepwell.AttemptFailed),

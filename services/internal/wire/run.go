@@ -25,6 +25,7 @@ func Run(r stepwell.Run) *runv1.Run {
 			RequestVersion: int32(r.Progress.RequestVersion), Open: Each(r.Progress.Open, Item),
 			DiscoveryCount: int32(r.Progress.DiscoveryCount), Rediscover: r.Progress.Rediscover,
 			StepCount: int32(r.Progress.StepCount), StateBytes: int64(r.Progress.StateBytes),
+			DeferCount: int32(r.Progress.DeferCount), DeferBytes: int32(r.Progress.DeferBytes),
 		},
 	}
 }
@@ -47,6 +48,7 @@ func FromRun(m *runv1.Run) stepwell.Run {
 			RequestVersion: int(progress.GetRequestVersion()), Open: Each(progress.GetOpen(), FromItem),
 			DiscoveryCount: int(progress.GetDiscoveryCount()), Rediscover: progress.GetRediscover(),
 			StepCount: int(progress.GetStepCount()), StateBytes: int(progress.GetStateBytes()),
+			DeferCount: int(progress.GetDeferCount()), DeferBytes: int(progress.GetDeferBytes()),
 		},
 	}
 }
@@ -55,7 +57,7 @@ func FromRun(m *runv1.Run) stepwell.Run {
 func RunState(s stepwell.RunState) *runv1.RunState {
 	return &runv1.RunState{
 		Run: Run(s.Run), Function: Function(s.Function), App: App(s.App),
-		Events: Each(s.Events, Event), Steps: Each(s.Steps, Step),
+		Events: Each(s.Events, Event), Steps: Each(s.Steps, Step), Defers: Each(s.Defers, Step),
 	}
 }
 
@@ -64,6 +66,7 @@ func FromRunState(m *runv1.RunState) stepwell.RunState {
 	return stepwell.RunState{
 		Run: FromRun(m.GetRun()), Function: FromFunction(m.GetFunction()), App: FromApp(m.GetApp()),
 		Events: Each(m.GetEvents(), FromEvent), Steps: Each(m.GetSteps(), FromStep),
+		Defers: Each(m.GetDefers(), FromStep),
 	}
 }
 

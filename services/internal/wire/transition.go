@@ -31,14 +31,14 @@ func FromTransition(m *runv1.Transition) stepwell.Transition {
 
 func end(e stepwell.End) *runv1.End {
 	return &runv1.End{
-		Status: RunStatus(e.Status), Output: e.Output, Emits: Each(e.Emits, Event), Unheard: e.Unheard,
+		Status: RunStatus(e.Status), Output: e.Output, Emits: Each(e.Emits, Event), Unheard: e.Unheard, DeferCount: int32(e.DeferCount),
 		Resumes: Each(e.Resumes, resume),
 	}
 }
 
 func fromEnd(m *runv1.End) stepwell.End {
 	return stepwell.End{
-		Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput(), Emits: Each(m.GetEmits(), FromEvent),
+		Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput(), Emits: Each(m.GetEmits(), FromEvent), DeferCount: int(m.GetDeferCount()),
 		Unheard: m.GetUnheard(), Resumes: Each(m.GetResumes(), fromResume),
 	}
 }

@@ -42,6 +42,7 @@ type Known struct {
 //   - stepwell.ErrConflict: the run has ended, or Settles is not open, or was claimed by a later lease (I5, I11, I12).
 //   - stepwell.ErrConflict also: the event that ends a wait has ended another one of the run (I15).
 //   - stepwell.ErrStale: somebody listens to an event that the end did not make (End.Unheard).
+//   - stepwell.ErrStale also: a function was deferred that the end does not know of (End.DeferCount).
 //   - stepwell.ErrTaken: another run waits for a signal that this one wants to wait for.
 //   - stepwell.ErrTooLarge: a checkpoint (Keep) would take the run beyond its bounds. Who settles an item sees that
 //     coming and fails the run; a checkpoint cannot.
@@ -58,6 +59,9 @@ func Apply(run *stepwell.Run, known Known, t stepwell.Transition) (Applied, erro
 		return Applied{}, err
 	}
 	if err := unheard(*run, known, t); err != nil {
+		return Applied{}, err
+	}
+	if err := undeferred(*run, t); err != nil {
 		return Applied{}, err
 	}
 	if err := unspent(*run, known, t); err != nil {
@@ -145,6 +149,15 @@ func unheard(run stepwell.Run, known Known, t stepwell.Transition) error {
 	return nil
 }
 
+// undeferred refuses an end that does not know of all functions that are to run then.
+func undeferred(run stepwell.Run, t stepwell.Transition) error {
+	if t.End == nil || t.End.DeferCount == run.Progress.DeferCount {
+		return nil
+	}
+	return fmt.Errorf("run %s has %d records of deferred functions, its end was decided by %d: %w",
+		run.ID, run.Progress.DeferCount, t.End.DeferCount, stepwell.ErrStale)
+}
+
 // unspent refuses to end a wait by an event that ended another wait of the run: whoever decided may not have known.
 func unspent(run stepwell.Run, known Known, t stepwell.Transition) error {
 	for _, step := range t.Records {
@@ -217,6 +230,12 @@ func (a *application) record(step stepwell.Step) {
 		return
 	}
 	progress := &a.run.Progress
+	if step.Kind.Defers() {
+		if kept, ok := progress.Defer(step); ok {
+			a.Records = append(a.Records, kept)
+		}
+		return
+	}
 	if n := len(step.Result.JSON); a.fromOutside && n > outsideBytesFree && progress.StateBytes+n > stepwell.StateBytesMax {
 		step.Status = stepwell.StepFailed
 		step.Result = stepwell.Result{Kind: stepwell.ResultError, JSON: stepwell.Failure{
@@ -259,6 +278,7 @@ func (a *application) end(t stepwell.Transition) {
 	}
 	a.run.Status, a.run.Output, a.run.EndedAt = t.End.Status, t.End.Output, t.At
 	a.run.Progress.Open, a.run.Progress.Rediscover = nil, false
+	a.run.Progress.DeferCount, a.run.Progress.DeferBytes = 0, 0
 	for _, event := range t.End.Emits {
 		if a.known.Heard == nil || a.known.Heard(a.run.Environment, event.Name) {
 			a.Emits = append(a.Emits, event)

@@ -58,6 +58,9 @@ const (
 	OnFailure       Feature = "a handler of failures: `onFailure`, in Go a function with that trigger"
 	EndEvents       Feature = "`inngest/function.finished`, `failed`, `cancelled`"
 
+	Defer       Feature = "`defer`: a function that runs when another has ended"
+	DeferBounds Feature = "`defer` more than is allowed: the first ones run"
+
 	Triggers    Feature = "several triggers"
 	Cron        Feature = "cron: once at each instant"
 	Wildcards   Feature = "wildcards"
@@ -103,6 +106,7 @@ func groups() []group {
 		{"Cancelling, and hearing of the end", []Feature{
 			CancelOn, CancelOnTimeout, CancelAtWork, CancelByAPI, OnFailure, EndEvents,
 		}},
+		{"Deferred functions", []Feature{Defer, DeferBounds}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},

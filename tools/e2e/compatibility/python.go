@@ -29,6 +29,8 @@ func python() map[Feature]fact {
 		Signals:      {"the SDK has no such step", "§10.1"},
 		SendSignal:   {"the SDK has no such step", "§10.1"},
 		Invoke:       {"it sends `null` for the members of `opts` that are not set", "§15"},
+		Defer:        {"the SDK has no such thing", "§10.1"},
+		DeferBounds:  {"the SDK has no such thing", "§10.1"},
 		OnFailure:    {"it registers a function `<id>-failure` that is not retried", "§6.6"},
 		Fetch:        {"the SDK has no such step", "§10.1"},
 		Infer:        {"it reports the operation `AIGateway`", "§10.1"},

@@ -42,6 +42,8 @@ const (
 	Halts Ability = "halts"
 	// SendSignal is to send a signal from a step.
 	SendSignal Ability = "send signal"
+	// Defers is to have a function run when another has ended.
+	Defers Ability = "defers"
 	// Wraps is to make a call to a model a step.
 	Wraps Ability = "wraps"
 	// Endpoints are steps in the handler of an HTTP request.
@@ -61,6 +63,7 @@ func Apps(folder, built string) []App {
 		noEndpoints  = "the SDK has none"
 		noTarget     = "an endpoint that is called again does not look at which step it is to run"
 		ownAnswer    = "the handler sees the error at once and answers by itself"
+		noDefers     = "the SDK has no such thing"
 		sameAttempt  = "after a retry the SDK goes on with the next steps in the same call, which has one attempt number"
 	)
 	js4 := &nodeProgram{folder: folder + "/js4", file: "main.mjs"}
@@ -77,7 +80,7 @@ func Apps(folder, built string) []App {
 			Name: "js3", SDK: "js:v3.54.2", program: js3,
 			Lacks: map[Ability]string{
 				Checkpoints: "off unless an app asks for it, which this one does not", Endpoints: noEndpoints,
-				ParallelEndpoints: noEndpoints, EndpointRetries: noEndpoints,
+				ParallelEndpoints: noEndpoints, EndpointRetries: noEndpoints, Defers: noDefers,
 			},
 		},
 		{
@@ -113,6 +116,7 @@ func goLacks(more map[Ability]string) map[Ability]string {
 		ErrorNames: "the SDK sends an error's text only",
 		Wraps:      "the SDK has no such step; its `step.Run` does the same",
 		SendSignal: "the SDK has no such step; an app can ask the server's API",
+		Defers:     "the SDK has no such thing; a function with a trigger for the end of the other does nearly the same",
 	}
 	maps.Copy(lacks, more)
 	return lacks

@@ -119,9 +119,9 @@ func (s *Store) LoadRuns(_ context.Context, ids []stepwell.RunID) ([]store.Loade
 func (s *Store) state(record *runRecord) stepwell.RunState {
 	state := stepwell.RunState{Run: copyRun(record.run), Events: s.eventsOf(record.run)}
 	state.Function, state.App = s.catalog(record.run.Environment).function(record.run.Function)
-	state.Steps = make([]stepwell.Step, len(record.recorded))
-	for i, at := range record.recorded {
-		state.Steps[i] = record.steps[at]
+	state.Steps = make([]stepwell.Step, 0, len(record.recorded))
+	for _, at := range record.recorded {
+		state.Record(record.steps[at])
 	}
 	return state
 }

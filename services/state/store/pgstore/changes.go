@@ -151,6 +151,8 @@ func updateHeads(ctx context.Context, q *pgsql.Queries, runs []stepwell.Run) err
 		u.Rediscover = append(u.Rediscover, run.Progress.Rediscover)
 		u.StepCounts = append(u.StepCounts, int32(run.Progress.StepCount))
 		u.StateBytes = append(u.StateBytes, int64(run.Progress.StateBytes))
+		u.DeferCounts = append(u.DeferCounts, int32(run.Progress.DeferCount))
+		u.DeferBytes = append(u.DeferBytes, int32(run.Progress.DeferBytes))
 		u.DueMinutes = append(u.DueMinutes, dueMinute(run.Progress.Open))
 		u.ParkedMinutes = append(u.ParkedMinutes, parkedMinute(run.Progress.Open))
 	}

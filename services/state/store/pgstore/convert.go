@@ -158,6 +158,7 @@ func fromHead(h pgsql.LockHeadsRow) (stepwell.Run, error) {
 		Progress: stepwell.Progress{
 			RequestVersion: int(h.RequestVersion), DiscoveryCount: int(h.DiscoveryCount), Rediscover: h.Rediscover,
 			StepCount: int(h.StepCount), StateBytes: int(h.StateBytes),
+			DeferCount: int(h.DeferCount), DeferBytes: int(h.DeferBytes),
 		},
 	}
 	var err error
@@ -178,6 +179,7 @@ func fromRun(r pgsql.RunsRow) (stepwell.Run, error) {
 		Progress: stepwell.Progress{
 			RequestVersion: int(r.RequestVersion), DiscoveryCount: int(r.DiscoveryCount), Rediscover: r.Rediscover.Bool,
 			StepCount: int(r.StepCount), StateBytes: int(r.StateBytes),
+			DeferCount: int(r.DeferCount), DeferBytes: int(r.DeferBytes),
 		},
 	}
 	for _, id := range r.EventIds {

@@ -119,10 +119,13 @@ func assemble(
 		}
 		functions[function.ID] = function
 	}
-	stepsOf := map[stepwell.RunID][]stepwell.Step{}
+	recorded := map[stepwell.RunID]*stepwell.RunState{}
 	for _, row := range steps {
-		run := stepwell.RunID{ULID: row.RunID.Bytes}
-		stepsOf[run] = append(stepsOf[run], fromStep(pgsql.StepsOfRunRow(row)))
+		id := stepwell.RunID{ULID: row.RunID.Bytes}
+		if recorded[id] == nil {
+			recorded[id] = &stepwell.RunState{}
+		}
+		recorded[id].Record(fromStep(pgsql.StepsOfRunRow(row)))
 	}
 	states := make(map[stepwell.RunID]stepwell.RunState, len(runs))
 	for _, row := range runs {
@@ -131,7 +134,11 @@ func assemble(
 			return nil, err
 		}
 		function := functions[run.Function]
-		state := stepwell.RunState{Run: run, Function: function, App: apps[function.App], Steps: stepsOf[run.ID]}
+		var state stepwell.RunState
+		if known := recorded[run.ID]; known != nil {
+			state = *known
+		}
+		state.Run, state.Function, state.App = run, function, apps[function.App]
 		for _, id := range run.Events {
 			state.Events = append(state.Events, byID[id])
 		}

@@ -191,6 +191,9 @@ func (m *model) transition(t *rapid.T) stepwell.Transition {
 		done.OpenedAt, done.StartedAt, done.EndedAt = m.now, m.now, m.now
 		result.Records = append(result.Records, done)
 	}
+	if rapid.IntRange(0, 3).Draw(t, "defer") == 0 {
+		result.Records = append(result.Records, deferral(rapid.SampledFrom([]stepwell.StepID{"later", "latest"}).Draw(t, "deferral"), `{}`))
+	}
 	if result.Keep {
 		return result
 	}
@@ -204,7 +207,9 @@ func (m *model) transition(t *rapid.T) stepwell.Transition {
 	}
 	switch rapid.IntRange(0, 9).Draw(t, "end") {
 	case 0:
-		result.End = &stepwell.End{Status: stepwell.RunCompleted, Output: json.RawMessage(`"done"`)}
+		result.End = &stepwell.End{
+			Status: stepwell.RunCompleted, Output: json.RawMessage(`"done"`), DeferCount: rapid.IntRange(0, 2).Draw(t, "deferred"),
+		}
 	case 1:
 		retry := item.Next(m.now.Add(rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "backoff")))
 		if rapid.Bool().Draw(t, "unreached") {

@@ -57,6 +57,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"SignalHasOneWait":                      testSignalHasOneWait,
 		"SignalWaitIsReplaced":                  testSignalWaitIsReplaced,
 		"I16_RunListensToWhatCancelsIt":         testRunListensToWhatCancelsIt,
+		"EndKnowsWhatWasDeferred":               testEndKnowsWhatWasDeferred,
+		"DeferringIsBounded":                    testDeferringIsBounded,
 		"RetryKeepsTheRunGoing":                 testRetryKeepsTheRunGoing,
 		"CheckpointKeepsItemAndForgives":        testCheckpointKeepsItemAndForgives,
 		"CheckpointBeyondBoundsIsRefused":       testCheckpointBeyondBoundsIsRefused,

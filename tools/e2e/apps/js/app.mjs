@@ -9,6 +9,7 @@ import { functions } from "./functions.mjs";
  * start serves the app.
  *
  * - inngest, serve, NonRetriableError, RetryAfterError, referenceFunction: what the SDK exports
+ * - createDefer(options, handler): how the SDK is told of a function that others defer; optional
  * - createFunction(options, triggers, handler): how this version of the SDK is told of a function
  * - endpoints: handlers of Node requests to durable endpoints, by path; optional
  * - race(group, branches): how this version lets one branch go on while another still runs

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 
 import { book, gates } from "./book.mjs";
+import { defers } from "./defers.mjs";
 import { endings } from "./endings.mjs";
 import { invocations } from "./invocations.mjs";
 import { requests } from "./requests.mjs";
@@ -12,7 +13,7 @@ import { waits } from "./waits.mjs";
 const on = (...names) => names.map((event) => ({ event }));
 
 export function functions(sdk) {
-  const parts = [sequences, errors, times, parallels, triggers, requests, waits, signals, invocations, endings];
+  const parts = [sequences, errors, times, parallels, triggers, requests, waits, signals, invocations, endings, defers];
   return parts.flatMap((part) => part(sdk));
 }
 

@@ -1,5 +1,6 @@
 // The kitchen-sink app on version 4 of the JavaScript SDK. CHECKPOINTING=off switches off what is on by default.
 import { Inngest, NonRetriableError, RetryAfterError, referenceFunction, step } from "inngest";
+import { createDefer } from "inngest/experimental";
 import { endpointAdapter, serve, serveEndpoint } from "inngest/node";
 
 import { start } from "../js/app.mjs";
@@ -16,6 +17,7 @@ start({
   NonRetriableError,
   RetryAfterError,
   referenceFunction,
+  createDefer: (options, handler) => createDefer(inngest, options, handler),
   createFunction: (options, triggers, handler) => inngest.createFunction({ ...options, triggers }, handler),
   race: (group, branches) => group.parallel({ mode: "race" }, branches),
 });

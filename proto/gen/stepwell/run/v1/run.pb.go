@@ -266,7 +266,11 @@ type Progress struct {
 	// How many steps are recorded.
 	StepCount int32 `protobuf:"varint,5,opt,name=step_count,json=stepCount,proto3" json:"step_count,omitempty"`
 	// How many bytes their results take.
-	StateBytes    int64 `protobuf:"varint,6,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	StateBytes int64 `protobuf:"varint,6,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	// How many records there are of deferred functions.
+	DeferCount int32 `protobuf:"varint,7,opt,name=defer_count,json=deferCount,proto3" json:"defer_count,omitempty"`
+	// How many bytes these take.
+	DeferBytes    int32 `protobuf:"varint,8,opt,name=defer_bytes,json=deferBytes,proto3" json:"defer_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -343,6 +347,20 @@ func (x *Progress) GetStateBytes() int64 {
 	return 0
 }
 
+func (x *Progress) GetDeferCount() int32 {
+	if x != nil {
+		return x.DeferCount
+	}
+	return 0
+}
+
+func (x *Progress) GetDeferBytes() int32 {
+	if x != nil {
+		return x.DeferBytes
+	}
+	return 0
+}
+
 // RunState is all that deciding a run's next transition needs.
 type RunState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -355,7 +373,10 @@ type RunState struct {
 	// The trigger events.
 	Events []*v11.Event `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
 	// The recorded steps, in the order they were recorded.
-	Steps         []*Step `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
+	Steps []*Step `protobuf:"bytes,5,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The records of functions that run when the run has ended, and of those that do not after all, in the order they were
+	// recorded.
+	Defers        []*Step `protobuf:"bytes,6,rep,name=defers,proto3" json:"defers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +442,13 @@ func (x *RunState) GetEvents() []*v11.Event {
 func (x *RunState) GetSteps() []*Step {
 	if x != nil {
 		return x.Steps
+	}
+	return nil
+}
+
+func (x *RunState) GetDefers() []*Step {
+	if x != nil {
+		return x.Defers
 	}
 	return nil
 }
@@ -540,7 +568,7 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12%\n" +
 	"\x0epriority_nanos\x18\f \x01(\x03R\rpriorityNanos\x121\n" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x125\n" +
-	"\bprogress\x18\x0e \x01(\v2\x19.stepwell.run.v1.ProgressR\bprogress\"\xe7\x01\n" +
+	"\bprogress\x18\x0e \x01(\v2\x19.stepwell.run.v1.ProgressR\bprogress\"\xa9\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x0frequest_version\x18\x01 \x01(\x05R\x0erequestVersion\x12)\n" +
 	"\x04open\x18\x02 \x03(\v2\x15.stepwell.run.v1.ItemR\x04open\x12'\n" +
@@ -551,13 +579,18 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\n" +
 	"step_count\x18\x05 \x01(\x05R\tstepCount\x12\x1f\n" +
 	"\vstate_bytes\x18\x06 \x01(\x03R\n" +
-	"stateBytes\"\xfa\x01\n" +
+	"stateBytes\x12\x1f\n" +
+	"\vdefer_count\x18\a \x01(\x05R\n" +
+	"deferCount\x12\x1f\n" +
+	"\vdefer_bytes\x18\b \x01(\x05R\n" +
+	"deferBytes\"\xa9\x02\n" +
 	"\bRunState\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12:\n" +
 	"\bfunction\x18\x02 \x01(\v2\x1e.stepwell.function.v1.FunctionR\bfunction\x12+\n" +
 	"\x03app\x18\x03 \x01(\v2\x19.stepwell.function.v1.AppR\x03app\x120\n" +
 	"\x06events\x18\x04 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\x12+\n" +
-	"\x05steps\x18\x05 \x03(\v2\x15.stepwell.run.v1.StepR\x05steps\"\xb2\x02\n" +
+	"\x05steps\x18\x05 \x03(\v2\x15.stepwell.run.v1.StepR\x05steps\x12-\n" +
+	"\x06defers\x18\x06 \x03(\v2\x15.stepwell.run.v1.StepR\x06defers\"\xb2\x02\n" +
 	"\n" +
 	"RunHistory\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12:\n" +
@@ -617,17 +650,18 @@ var file_stepwell_run_v1_run_proto_depIdxs = []int32{
 	9,  // 9: stepwell.run.v1.RunState.app:type_name -> stepwell.function.v1.App
 	10, // 10: stepwell.run.v1.RunState.events:type_name -> stepwell.event.v1.Event
 	11, // 11: stepwell.run.v1.RunState.steps:type_name -> stepwell.run.v1.Step
-	1,  // 12: stepwell.run.v1.RunHistory.run:type_name -> stepwell.run.v1.Run
-	8,  // 13: stepwell.run.v1.RunHistory.function:type_name -> stepwell.function.v1.Function
-	9,  // 14: stepwell.run.v1.RunHistory.app:type_name -> stepwell.function.v1.App
-	10, // 15: stepwell.run.v1.RunHistory.events:type_name -> stepwell.event.v1.Event
-	11, // 16: stepwell.run.v1.RunHistory.steps:type_name -> stepwell.run.v1.Step
-	12, // 17: stepwell.run.v1.RunHistory.attempts:type_name -> stepwell.run.v1.Attempt
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	11, // 12: stepwell.run.v1.RunState.defers:type_name -> stepwell.run.v1.Step
+	1,  // 13: stepwell.run.v1.RunHistory.run:type_name -> stepwell.run.v1.Run
+	8,  // 14: stepwell.run.v1.RunHistory.function:type_name -> stepwell.function.v1.Function
+	9,  // 15: stepwell.run.v1.RunHistory.app:type_name -> stepwell.function.v1.App
+	10, // 16: stepwell.run.v1.RunHistory.events:type_name -> stepwell.event.v1.Event
+	11, // 17: stepwell.run.v1.RunHistory.steps:type_name -> stepwell.run.v1.Step
+	12, // 18: stepwell.run.v1.RunHistory.attempts:type_name -> stepwell.run.v1.Attempt
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_run_proto_init() }

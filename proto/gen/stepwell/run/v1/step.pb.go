@@ -42,6 +42,10 @@ const (
 	StepKind_STEP_KIND_FETCH StepKind = 6
 	// Asks a model.
 	StepKind_STEP_KIND_INFER StepKind = 7
+	// Has a function run when the run has ended.
+	StepKind_STEP_KIND_DEFER StepKind = 8
+	// Says that such a function is not to run after all.
+	StepKind_STEP_KIND_DEFER_ABORT StepKind = 9
 )
 
 // Enum value maps for StepKind.
@@ -55,6 +59,8 @@ var (
 		5: "STEP_KIND_INVOKE",
 		6: "STEP_KIND_FETCH",
 		7: "STEP_KIND_INFER",
+		8: "STEP_KIND_DEFER",
+		9: "STEP_KIND_DEFER_ABORT",
 	}
 	StepKind_value = map[string]int32{
 		"STEP_KIND_UNSPECIFIED":     0,
@@ -65,6 +71,8 @@ var (
 		"STEP_KIND_INVOKE":          5,
 		"STEP_KIND_FETCH":           6,
 		"STEP_KIND_INFER":           7,
+		"STEP_KIND_DEFER":           8,
+		"STEP_KIND_DEFER_ABORT":     9,
 	}
 )
 
@@ -619,7 +627,7 @@ const file_stepwell_run_v1_step_proto_rawDesc = "" +
 	"httpStatus\x12\x14\n" +
 	"\x05error\x18\t \x01(\fR\x05error\x12\x1b\n" +
 	"\tstep_name\x18\n" +
-	" \x01(\tR\bstepName*\xca\x01\n" +
+	" \x01(\tR\bstepName*\xfa\x01\n" +
 	"\bStepKind\x12\x19\n" +
 	"\x15STEP_KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTEP_KIND_RUN\x10\x01\x12\x13\n" +
@@ -628,7 +636,9 @@ const file_stepwell_run_v1_step_proto_rawDesc = "" +
 	"\x19STEP_KIND_WAIT_FOR_SIGNAL\x10\x04\x12\x14\n" +
 	"\x10STEP_KIND_INVOKE\x10\x05\x12\x13\n" +
 	"\x0fSTEP_KIND_FETCH\x10\x06\x12\x13\n" +
-	"\x0fSTEP_KIND_INFER\x10\a*r\n" +
+	"\x0fSTEP_KIND_INFER\x10\a\x12\x13\n" +
+	"\x0fSTEP_KIND_DEFER\x10\b\x12\x19\n" +
+	"\x15STEP_KIND_DEFER_ABORT\x10\t*r\n" +
 	"\n" +
 	"StepStatus\x12\x1b\n" +
 	"\x17STEP_STATUS_UNSPECIFIED\x10\x00\x12\x14\n" +

@@ -310,7 +310,9 @@ type End struct {
 	// Names of events that would be, if anybody listened.
 	Unheard []string `protobuf:"bytes,4,rep,name=unheard,proto3" json:"unheard,omitempty"`
 	// What ends with it in runs that wait for this one.
-	Resumes       []*Resume `protobuf:"bytes,5,rep,name=resumes,proto3" json:"resumes,omitempty"`
+	Resumes []*Resume `protobuf:"bytes,5,rep,name=resumes,proto3" json:"resumes,omitempty"`
+	// How many records of deferred functions it was decided by.
+	DeferCount    int32 `protobuf:"varint,6,opt,name=defer_count,json=deferCount,proto3" json:"defer_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,6 +380,13 @@ func (x *End) GetResumes() []*Resume {
 		return x.Resumes
 	}
 	return nil
+}
+
+func (x *End) GetDeferCount() int32 {
+	if x != nil {
+		return x.DeferCount
+	}
+	return 0
 }
 
 // Resume records the step of another run's open item.
@@ -679,13 +688,15 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x04step\x18\x01 \x01(\v2\x15.stepwell.run.v1.StepR\x04step\x12)\n" +
 	"\x04item\x18\x02 \x01(\v2\x15.stepwell.run.v1.ItemR\x04item\x12)\n" +
 	"\x04wait\x18\x03 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\x12.\n" +
-	"\x05emits\x18\x04 \x01(\v2\x18.stepwell.event.v1.EventR\x05emits\"\xce\x01\n" +
+	"\x05emits\x18\x04 \x01(\v2\x18.stepwell.event.v1.EventR\x05emits\"\xef\x01\n" +
 	"\x03End\x122\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.RunStatusR\x06status\x12\x16\n" +
 	"\x06output\x18\x02 \x01(\fR\x06output\x12.\n" +
 	"\x05emits\x18\x03 \x03(\v2\x18.stepwell.event.v1.EventR\x05emits\x12\x18\n" +
 	"\aunheard\x18\x04 \x03(\tR\aunheard\x121\n" +
-	"\aresumes\x18\x05 \x03(\v2\x17.stepwell.run.v1.ResumeR\aresumes\"L\n" +
+	"\aresumes\x18\x05 \x03(\v2\x17.stepwell.run.v1.ResumeR\aresumes\x12\x1f\n" +
+	"\vdefer_count\x18\x06 \x01(\x05R\n" +
+	"deferCount\"L\n" +
 	"\x06Resume\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12)\n" +
 	"\x04step\x18\x02 \x01(\v2\x15.stepwell.run.v1.StepR\x04step\"\x83\x03\n" +

@@ -116,7 +116,7 @@ func (q *Queries) InsertHeads(ctx context.Context, arg InsertHeadsParams) error 
 
 const LockHeads = `-- name: LockHeads :many
 SELECT run_id, environment_id, function_id, priority_nanos, limits, started_at, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes
+    rediscover, step_count, state_bytes, defer_count, defer_bytes
 FROM heads WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR UPDATE
 `
 
@@ -133,6 +133,8 @@ type LockHeadsRow struct {
 	Rediscover     bool
 	StepCount      int32
 	StateBytes     int64
+	DeferCount     int32
+	DeferBytes     int32
 }
 
 // In the order of ids, so that two batches cannot wait for each other.
@@ -158,6 +160,8 @@ func (q *Queries) LockHeads(ctx context.Context, runIds []pgtype.UUID) ([]LockHe
 			&i.Rediscover,
 			&i.StepCount,
 			&i.StateBytes,
+			&i.DeferCount,
+			&i.DeferBytes,
 		); err != nil {
 			return nil, err
 		}
@@ -214,13 +218,14 @@ const UpdateHeads = `-- name: UpdateHeads :exec
 UPDATE heads SET
     started_at = u.started_at, request_version = u.request_version, open = u.open, discovery_count = u.discovery_count,
     rediscover = u.rediscover, step_count = u.step_count, state_bytes = u.state_bytes, due_minute = u.due_minute,
-    parked_minute = NULLIF(u.parked_minute, 0)
+    parked_minute = NULLIF(u.parked_minute, 0), defer_count = u.defer_count, defer_bytes = u.defer_bytes
 FROM (
     SELECT unnest($1::uuid[]) AS run_id, unnest($2::timestamptz[]) AS started_at,
         unnest($3::integer[]) AS request_version, unnest($4::jsonb[]) AS open,
         unnest($5::integer[]) AS discovery_count, unnest($6::boolean[]) AS rediscover,
         unnest($7::integer[]) AS step_count, unnest($8::bigint[]) AS state_bytes,
-        unnest($9::integer[]) AS due_minute, unnest($10::integer[]) AS parked_minute
+        unnest($9::integer[]) AS due_minute, unnest($10::integer[]) AS parked_minute,
+        unnest($11::integer[]) AS defer_count, unnest($12::integer[]) AS defer_bytes
 ) AS u
 WHERE heads.run_id = u.run_id
 `
@@ -236,6 +241,8 @@ type UpdateHeadsParams struct {
 	StateBytes      []int64
 	DueMinutes      []int32
 	ParkedMinutes   []int32
+	DeferCounts     []int32
+	DeferBytes      []int32
 }
 
 func (q *Queries) UpdateHeads(ctx context.Context, arg UpdateHeadsParams) error {
@@ -250,6 +257,8 @@ func (q *Queries) UpdateHeads(ctx context.Context, arg UpdateHeadsParams) error 
 		arg.StateBytes,
 		arg.DueMinutes,
 		arg.ParkedMinutes,
+		arg.DeferCounts,
+		arg.DeferBytes,
 	)
 	return err
 }

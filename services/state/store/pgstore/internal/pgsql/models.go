@@ -133,6 +133,8 @@ type Head struct {
 	StateBytes     int64
 	DueMinute      int32
 	ParkedMinute   pgtype.Int4
+	DeferCount     int32
+	DeferBytes     int32
 }
 
 type Run struct {

@@ -398,7 +398,8 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
-    COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes
+    COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
+    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = $1 AND r.id < $2::uuid
     AND (NOT $3::boolean OR r.status = ANY($4::smallint[]))
@@ -433,6 +434,8 @@ type ListRunsRow struct {
 	Rediscover      pgtype.Bool
 	StepCount       int32
 	StateBytes      int64
+	DeferCount      int32
+	DeferBytes      int32
 }
 
 func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsRow, error) {
@@ -470,6 +473,8 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.Rediscover,
 			&i.StepCount,
 			&i.StateBytes,
+			&i.DeferCount,
+			&i.DeferBytes,
 		); err != nil {
 			return nil, err
 		}
@@ -487,7 +492,8 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
-    COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes
+    COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
+    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = $1 AND r.function_id = $2 AND r.id < $3::uuid
     AND (NOT $4::boolean OR r.status = ANY($5::smallint[]))
@@ -523,6 +529,8 @@ type ListRunsOfFunctionRow struct {
 	Rediscover      pgtype.Bool
 	StepCount       int32
 	StateBytes      int64
+	DeferCount      int32
+	DeferBytes      int32
 }
 
 func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunctionParams) ([]ListRunsOfFunctionRow, error) {
@@ -561,6 +569,8 @@ func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunction
 			&i.Rediscover,
 			&i.StepCount,
 			&i.StateBytes,
+			&i.DeferCount,
+			&i.DeferBytes,
 		); err != nil {
 			return nil, err
 		}
@@ -636,7 +646,8 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
-    COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes
+    COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
+    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
 `
@@ -661,6 +672,8 @@ type RunsRow struct {
 	Rediscover      pgtype.Bool
 	StepCount       int32
 	StateBytes      int64
+	DeferCount      int32
+	DeferBytes      int32
 }
 
 func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]RunsRow, error) {
@@ -692,6 +705,8 @@ func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID
 			&i.Rediscover,
 			&i.StepCount,
 			&i.StateBytes,
+			&i.DeferCount,
+			&i.DeferBytes,
 		); err != nil {
 			return nil, err
 		}
