@@ -9,7 +9,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # Flags for every `go test`: make test TESTFLAGS='-count=1 -run Match'
 TESTFLAGS ?=
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# The same for each clone of a commit, as it is part of what is built.
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 
 RESULTS := bin/results
 # What came of the scenarios of the last `make e2e`.
@@ -53,6 +54,7 @@ unit: bin/gotally ## run the unit tests and archtest
 		go test -json -count=1 ./services/internal/archtest || broken=1; \
 		GOWORK=off go test -C tools/gotally -json $(TESTFLAGS) ./... || broken=1; \
 		GOWORK=off go test -C tools/crash -json $(TESTFLAGS) ./... || broken=1; \
+		GOWORK=off go test -C tools/images -json $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/unit.json
 
 # The runtime crashes where the race detector meets the fake time of testing/synctest on two processors at once
@@ -121,6 +123,15 @@ verify: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/sqlc bin/govulnchec
 		if grep -q 'fetching vulnerabilities' <<< "$$report"; then echo 'no network: known vulnerabilities not checked'; \
 		else echo "$$report"; exit 1; fi; }
 
+PLATFORMS ?= linux/amd64,linux/arm64
+OUT ?= bin/images
+# All images there are; make images IMAGES='executor example' builds some.
+IMAGES ?= event-api runner executor state stepwell example
+
+.PHONY: images
+images: ## build the container images as tarballs in OUT (bin/images) for PLATFORMS, with BuildKit or without any engine
+	@VERSION='$(VERSION)' PLATFORMS='$(PLATFORMS)' OUT='$(OUT)' deploy/images.sh $(IMAGES)
+
 .PHONY: demo
 demo: build ## the dev server, an example app, an event, and its run on a timeline
 	@GOWORK=off go build -C deploy/example -buildvcs=false -o ../../bin/example .
@@ -128,7 +139,7 @@ demo: build ## the dev server, an example app, an event, and its run on a timeli
 
 .PHONY: clean
 clean: ## remove what builds and tests left; the tools stay
-	@rm -rf bin/stepwell bin/state bin/runner bin/executor bin/event-api bin/verify $(RESULTS)
+	@rm -rf bin/stepwell bin/state bin/runner bin/executor bin/event-api bin/images bin/verify $(RESULTS)
 
 # One rule for each tool: `go build` alone would rebuild all that its module lists.
 build-tool = @echo 'building $@'; GOWORK=off go build -C $(<D) -buildvcs=false -o ../../bin/ $(1) && touch $@
