@@ -46,7 +46,7 @@ func New(version string, environ []string) *cobra.Command {
 	o.signingKey = daemon.Lookup(environ, "STEPWELL_SIGNING_KEY")
 	root.AddCommand(
 		newDev(version), newStart(version, environ), newConfig(version, environ), newMigrate(version, environ),
-		newDoctor(version, environ, o), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
+		newProbe(version, environ), newDoctor(version, environ, o), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
 	)
 	return root
 }

@@ -134,7 +134,7 @@ func TestVersion(t *testing.T) {
 
 func TestEveryCommandHasAnExample(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "dev", "start", "config", "migrate", "doctor", "send", "runs", "runs show", "functions", "version"} {
+	for _, name := range []string{"", "dev", "start", "config", "migrate", "probe", "doctor", "send", "runs", "runs show", "functions", "version"} {
 		out, err := stepwell(t, append(strings.Fields(name), "--help")...)
 		require.NoError(t, err)
 		require.Contains(t, out, "Examples:\n  stepwell "+name, name)

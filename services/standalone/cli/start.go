@@ -172,7 +172,7 @@ func (s *startSettings) keepMigrating(log *slog.Logger) func(ctx context.Context
 	}
 }
 
-// newStart, newConfig and newMigrate are the commands around it.
+// newStart, newConfig, newProbe and newMigrate are the commands around it.
 func newStart(version string, environ []string) *cobra.Command {
 	program, _ := startProgram(version, environ)
 	return program.Command()
@@ -181,6 +181,11 @@ func newStart(version string, environ []string) *cobra.Command {
 func newConfig(version string, environ []string) *cobra.Command {
 	program, _ := startProgram(version, environ)
 	return program.ConfigCommand()
+}
+
+func newProbe(version string, environ []string) *cobra.Command {
+	program, _ := startProgram(version, environ)
+	return program.ProbeCommand()
 }
 
 func newMigrate(version string, environ []string) *cobra.Command {

@@ -41,7 +41,7 @@ func main() {
 		Compose: s.compose,
 	}
 	root := program.Command()
-	root.AddCommand(program.ConfigCommand(), program.VersionCommand())
+	root.AddCommand(program.ConfigCommand(), program.ProbeCommand(), program.VersionCommand())
 	os.Exit(daemon.Run(root))
 }
 

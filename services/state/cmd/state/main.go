@@ -43,7 +43,7 @@ func main() {
 		Compose: s.compose,
 	}
 	root := program.Command()
-	root.AddCommand(program.ConfigCommand(), program.VersionCommand(), program.MigrateCommand("database_url",
+	root.AddCommand(program.ConfigCommand(), program.ProbeCommand(), program.VersionCommand(), program.MigrateCommand("database_url",
 		func(ctx context.Context, version int64, out io.Writer) error {
 			return pgstore.MigrateAndTell(ctx, s.Database.URL, version, out)
 		}))
