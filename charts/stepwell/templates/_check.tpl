@@ -1,0 +1,40 @@
+{{/* What a schema cannot say of values. Each problem says which value to set. */}}
+{{- define "stepwell.check" -}}
+{{- $problems := list -}}
+{{- with .Values.postgres.external }}
+{{- if and (eq $.Values.postgres.kind "external") (not .existingSecret) (not .host) }}
+{{- $problems = append $problems "postgres.kind is external: set postgres.external.existingSecret (a Secret with the URL) or postgres.external.host" }}
+{{- end }}
+{{- end }}
+{{- with .Values.redis.external }}
+{{- if and (eq $.Values.redis.kind "external") (not .existingSecret) (not .host) }}
+{{- $problems = append $problems "redis.kind is external: set redis.external.existingSecret (a Secret with the URL) or redis.external.host" }}
+{{- end }}
+{{- end }}
+{{- with .Values.mtls }}
+{{- if and (eq .kind "existingSecret") (not .existingSecret) }}
+{{- $problems = append $problems "mtls.kind is existingSecret: set mtls.existingSecret" }}
+{{- end }}
+{{- if and (eq .kind "certManager") (not .certManager.issuerRef.name) }}
+{{- $problems = append $problems "mtls.kind is certManager: set mtls.certManager.issuerRef.name" }}
+{{- end }}
+{{- end }}
+{{- with .Values.eventApi.tls.certManager }}
+{{- if and .enabled (not .issuerRef.name) }}
+{{- $problems = append $problems "eventApi.tls.certManager is enabled: set its issuerRef.name" }}
+{{- end }}
+{{- if and .enabled $.Values.eventApi.tls.existingSecret }}
+{{- $problems = append $problems "eventApi.tls has an existingSecret and certManager: use one" }}
+{{- end }}
+{{- end }}
+{{- range $name, $key := include "stepwell.services" . | fromYaml }}
+{{- with (get $.Values $key).autoscaling }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- $problems = append $problems (printf "%s.autoscaling: minReplicas is more than maxReplicas" $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $problems }}
+{{- fail (printf "values cannot be:\n  - %s" (join "\n  - " .)) }}
+{{- end }}
+{{- end -}}
