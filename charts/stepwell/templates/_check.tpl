@@ -27,6 +27,17 @@
 {{- $problems = append $problems "eventApi.tls has an existingSecret and certManager: use one" }}
 {{- end }}
 {{- end }}
+{{- if and (eq .Values.executor.autoscaling.kind "hpa") (lt (int .Values.executor.autoscaling.minReplicas) 1) }}
+{{- $problems = append $problems "executor.autoscaling.minReplicas is 0, which only kind keda can do" }}
+{{- end }}
+{{- if and .Values.monitoring.serviceMonitor.enabled (not .Values.admin.enabled) }}
+{{- $problems = append $problems "monitoring.serviceMonitor is enabled, but metrics are not: set admin.enabled" }}
+{{- end }}
+{{- range $kind := list "ingress" "gateway" }}
+{{- if and (get $.Values $kind).admin.enabled (not $.Values.admin.enabled) }}
+{{- $problems = append $problems (printf "%s.admin is enabled, but its listener is not: set admin.enabled" $kind) }}
+{{- end }}
+{{- end }}
 {{- range $name, $key := include "stepwell.services" . | fromYaml }}
 {{- with (get $.Values $key).autoscaling }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}

@@ -42,7 +42,7 @@ spec:
       {{- end }}
       containers:
         - name: {{ .name }}
-          image: {{ include "stepwell.image" (dict "root" $root "image" .values.image) }}
+          image: {{ include "stepwell.image" (dict "root" $root "image" .values.image) | quote }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           env:
             {{- include "stepwell.env" . | trim | nindent 12 }}
@@ -81,10 +81,10 @@ spec:
 {{- with .root.Values.image.pullSecrets -}}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{ end -}}
-serviceAccountName: {{ .account }}
+serviceAccountName: {{ .account | quote }}
 automountServiceAccountToken: false
 # No variables of Services, which may look like settings.
 enableServiceLinks: false
@@ -116,7 +116,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

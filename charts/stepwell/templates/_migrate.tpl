@@ -21,7 +21,7 @@ spec:
   initContainers:
     # Only so that the first attempt succeeds: the Job tries again, but ever more seldom.
     - name: wait-for-postgres
-      image: {{ $root.Values.postgres.bundled.image }}
+      image: {{ $root.Values.postgres.bundled.image | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       command: [sh, -c, 'until pg_isready -q -h {{ include "stepwell.fullname" $root }}-postgres -U stepwell -d stepwell; do sleep 1; done']
       resources:
@@ -31,7 +31,7 @@ spec:
   {{- end }}
   containers:
     - name: migrate
-      image: {{ include "stepwell.image" (dict "root" $root "image" $root.Values.state.image) }}
+      image: {{ include "stepwell.image" (dict "root" $root "image" $root.Values.state.image) | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       args: [migrate]
       env:

@@ -25,8 +25,8 @@ state: state
 
 {{/* Labels that never change: (dict "root" $ "component" "state"). */}}
 {{- define "stepwell.selector" -}}
-app.kubernetes.io/name: {{ include "stepwell.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "stepwell.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
@@ -72,7 +72,7 @@ annotations:
 {{/* The metadata of a resource: (dict "root" $ "component" "state" "suffix" "state" "labels" map "annotations" map). */}}
 {{- define "stepwell.metadata" -}}
 name: {{ include "stepwell.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "stepwell.labels" (dict "root" .root "component" .component "extra" (list .labels)) | nindent 2 }}
 {{- with include "stepwell.annotations" (dict "root" .root "extra" (list .annotations)) }}
@@ -102,4 +102,9 @@ labels:
 default
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The Service with the admin port of a service: its headless one. */}}
+{{- define "stepwell.adminService" -}}
+{{- include "stepwell.fullname" .root }}-{{ .name }}{{ if eq .name "event-api" }}-headless{{ end }}
 {{- end -}}

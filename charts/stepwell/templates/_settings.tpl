@@ -97,7 +97,7 @@ STEPWELL_DATABASE_READ_URL: {{ printf "postgres://%s@%s%s" (urlquery .user | rep
 {{- if and $secret.name (or (eq .Values.redis.kind "bundled") (not .Values.redis.external.existingSecret)) -}}
 - name: REDIS_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}
+    secretKeyRef: {name: {{ $secret.name | quote }}, key: {{ $secret.key | quote }}}
 {{ end }}
 {{- if and (eq .Values.redis.kind "external") .Values.redis.external.caSecret.name -}}
 # What is there is trusted beside the CAs of the image.
@@ -114,6 +114,6 @@ STEPWELL_DATABASE_READ_URL: {{ printf "postgres://%s@%s%s" (urlquery .user | rep
 {{- if and $secret.name (or (eq .Values.postgres.kind "bundled") (not .Values.postgres.external.existingSecret)) -}}
 - name: PGPASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}
+    secretKeyRef: {name: {{ $secret.name | quote }}, key: {{ $secret.key | quote }}}
 {{ end }}
 {{- end -}}

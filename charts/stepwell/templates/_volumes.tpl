@@ -4,12 +4,12 @@
 {{- define "stepwell.volume.secret" -}}
 - name: {{ .name }}
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
     # Readable for the group, which is fsGroup.
     defaultMode: 0440
     items:
       {{- range $key, $path := .items }}
-      - {key: {{ $key }}, path: {{ $path }}}
+      - {key: {{ $key | quote }}, path: {{ $path | quote }}}
       {{- end }}
 {{ end -}}
 
