@@ -44,17 +44,19 @@ test: ## run all tests: unit, archtest, and end to end; the last line is the cou
 	@$(MAKE) e2e
 	@bin/gotally $(RESULTS)/unit.json $(RESULTS)/e2e.json
 
-# archtest also reads files that the test cache of the go command does not watch, so it runs apart and always.
+# archtest and the tests of the chart also read files that the test cache of the go command does not watch, so they run
+# apart and always.
 UNIT = $$(go list work | grep -v /services/internal/archtest)
 
 .PHONY: unit
-unit: bin/gotally ## run the unit tests and archtest
+unit: bin/gotally ## run the unit tests, archtest, and the tests of the Helm chart that need no cluster
 	@mkdir -p $(RESULTS)
 	@{ go test -json $(TESTFLAGS) $(UNIT) || broken=1; \
 		go test -json -count=1 ./services/internal/archtest || broken=1; \
 		GOWORK=off go test -C tools/gotally -json $(TESTFLAGS) ./... || broken=1; \
 		GOWORK=off go test -C tools/crash -json $(TESTFLAGS) ./... || broken=1; \
 		GOWORK=off go test -C tools/images -json $(TESTFLAGS) ./... || broken=1; \
+		GOWORK=off go test -C tools/chart -json -count=1 $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/unit.json
 
 # The runtime crashes where the race detector meets the fake time of testing/synctest on two processors at once
@@ -108,6 +110,10 @@ fmt: bin/golangci-lint bin/buf ## format the Go code and the proto files
 generate: bin/buf bin/protoc-gen-go bin/protoc-gen-go-grpc bin/sqlc ## write generated code anew: proto/gen and pgsql
 	@cd proto && ../bin/buf generate
 	@cd $(PGSTORE) && $(CURDIR)/bin/sqlc generate
+
+.PHONY: chart
+chart: ## write what is generated for the Helm chart: table of values, copies of alerts and dashboards, golden manifests
+	@GOWORK=off go test -C tools/chart -count=1 . -update
 
 # Compares with fresh output instead of asking git, so it changes nothing and holds in a dirty tree too.
 .PHONY: verify

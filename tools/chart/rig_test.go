@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -85,10 +86,20 @@ func each(t *testing.T, test func(t *testing.T, values map[string]any, resources
 	}
 }
 
+// rendered are the resources of values that were rendered before, which takes a while. Nobody changes them.
+var rendered sync.Map
+
 // render renders an install with these values.
 func render(t *testing.T, values map[string]any) []resource {
 	t.Helper()
-	return decode(t, renderRelease(t, chart.Release{Revision: 1}, values).Manifests)
+	key, err := yaml.Marshal(values)
+	require.NoError(t, err)
+	if before, found := rendered.Load(string(key)); found {
+		return before.([]resource)
+	}
+	resources := decode(t, renderRelease(t, chart.Release{Revision: 1}, values).Manifests)
+	rendered.Store(string(key), resources)
+	return resources
 }
 
 func renderRelease(t *testing.T, release chart.Release, values map[string]any) chart.Rendered {
@@ -165,4 +176,6 @@ func pods(resources []resource) []pod {
 }
 
 // containers are all of a pod's.
-func (p pod) containers() []corev1.Container { return slices.Concat(p.Spec.InitContainers, p.Spec.Containers) }
+func (p pod) containers() []corev1.Container {
+	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
+}
