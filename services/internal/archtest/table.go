@@ -30,6 +30,7 @@ const (
 	otel       = "go.opentelemetry.io"
 	pflag      = "github.com/spf13/pflag"
 	pgx        = "github.com/jackc/pgx"
+	prometheus = "github.com/prometheus"
 	protobuf   = "google.golang.org/protobuf"
 	rapid      = "pgregory.net/rapid"
 	redis      = "github.com/redis/go-redis"
@@ -108,14 +109,16 @@ func infrastructure() []rule {
 		pkg: "internal/httpserver",
 		why: "bounds on net/http, whatever the routes",
 	}, {
-		pkg: "internal/telemetry", third: []string{otel},
-		why: "sets up logs, metrics and traces",
+		pkg: "internal/telemetry", ours: []string{"internal/stepwell"}, third: []string{grpc, otel, prometheus},
+		why: "sets up logs, metrics and traces; its tests are a collector",
 	}, {
 		pkg: "internal/process", third: []string{xsync},
 		why: "runs and stops anything that has a Run method",
 	}, {
-		pkg:   "internal/daemon",
-		ours:  []string{"internal/config", "internal/httpserver", "internal/process", "internal/rpc"},
+		pkg: "internal/daemon",
+		ours: []string{
+			"internal/config", "internal/httpserver", "internal/process", "internal/rpc", "internal/telemetry",
+		},
 		third: []string{cobra, grpc},
 		why:   "makes a program of any services",
 	}, {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -37,6 +38,8 @@ const (
 	envPrefix = "STEPWELL_"
 	// envConfig names the file of settings.
 	envConfig = envPrefix + "CONFIG"
+	// envCollector is what every program with OpenTelemetry calls this setting.
+	envCollector = "OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
 // Run is for main: it executes a program's command line and returns the exit status.
@@ -151,6 +154,11 @@ func (p Program) command(
 // describe describes the program's settings.
 func (p Program) describe() (*config.Settings, error) {
 	p.Options.EnvPrefix = envPrefix
+	p.Options.EnvAliases = maps.Clone(p.Options.EnvAliases)
+	if p.Options.EnvAliases == nil {
+		p.Options.EnvAliases = map[string]string{}
+	}
+	p.Options.EnvAliases[envCollector] = "telemetry.otlp_endpoint"
 	p.Options.EnvForeign = slices.Concat(p.Options.EnvForeign, []string{envConfig, "STEPWELL_SERVER"})
 	return config.For(p.Settings, p.Options)
 }

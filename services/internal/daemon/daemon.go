@@ -1,5 +1,5 @@
-// Package daemon makes a program of services: its command line, its settings, its log, its probes, and how it starts and
-// ends.
+// Package daemon makes a program of services: its command line, its settings, its log, its probes, what it tells of
+// itself to operators, and how it starts and ends.
 //
 // It must not know any service. What a program consists of is said by its Compose.
 package daemon
@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // Settings are those that every program has. A program embeds them in its own.
@@ -17,13 +19,18 @@ type Settings struct {
 	LogLevel  slog.Level `koanf:"log_level" doc:"debug, info, warn or error"`
 	LogFormat string     `koanf:"log_format" doc:"json or text"`
 	// ProbeAddress is for programs whose public door is not HTTP.
-	ProbeAddress string `koanf:"probe_address" doc:"where /livez, /readyz and /health are served, such as :8090; empty for nowhere of its own"`
+	ProbeAddress string `koanf:"probe_address" doc:"where /livez, /readyz, /startupz and /health are served, such as :8090; empty for nowhere of its own"`
 	// DrainDelay gives load balancers time to notice.
 	DrainDelay time.Duration `koanf:"drain_delay" doc:"how long work goes on after SIGTERM with readiness off, so that nobody new is sent here"`
+	// Admin is for operators and their tools.
+	Admin     Admin            `koanf:"admin"`
+	Telemetry telemetry.Config `koanf:"telemetry"`
 }
 
 // DefaultSettings returns the defaults.
-func DefaultSettings() Settings { return Settings{LogFormat: formatJSON} }
+func DefaultSettings() Settings {
+	return Settings{LogFormat: formatJSON, Telemetry: telemetry.DefaultConfig()}
+}
 
 // The formats of the log.
 const (
@@ -47,11 +54,12 @@ func (s Settings) Validate() error {
 	return errors.Join(problems...)
 }
 
-// logger writes the log.
-func (s Settings) logger(out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: s.LogLevel}
+// logger writes the log, with the ids of traces in it. Its level may change while it is used.
+func (s Settings) logger(out io.Writer, level *slog.LevelVar) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewJSONHandler(out, options)
 	if s.LogFormat == formatText {
-		return slog.New(slog.NewTextHandler(out, options))
+		handler = slog.NewTextHandler(out, options)
 	}
-	return slog.New(slog.NewJSONHandler(out, options))
+	return slog.New(telemetry.LogHandler{Handler: handler})
 }

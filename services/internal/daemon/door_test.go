@@ -62,6 +62,7 @@ func TestTakenAddressIsToldWithItsSetting(t *testing.T) {
 		"grpc_port: ":      {compose: open(daemon.Door{Host: "127.0.0.1", GRPCPort: port})},
 		"network.listen: ": {compose: serve},
 		"probe_address: ":  {compose: nothing, args: []string{"--probe-address", address}},
+		"admin.address: ":  {compose: nothing, args: []string{"--admin-address", address, "--admin-token", adminToken}},
 	} {
 		p := newProgram(test.compose)
 		_, err := p.run(t.Context(), p.Command(), test.args...)
@@ -145,10 +146,14 @@ func TestProbeAddress(t *testing.T) {
 	t.Parallel()
 	d, _, _ := startAtFreePorts(t, func(context.Context, *daemon.Process, daemon.Door) error { return nil },
 		"--probe-address", "ADDRESS")
-	for path, wanted := range map[string]int{"/livez": 200, "/health": 200, "/other": 404} {
+	for path, wanted := range map[string]int{"/livez": 200, "/health": 200, "/metrics": 404, "/other": 404} {
 		status, _ := get(t, "http://"+d.HTTPAddress()+path)
 		require.Equal(t, wanted, status, path)
 	}
+	require.Eventually(t, func() bool {
+		status, _ := get(t, "http://"+d.HTTPAddress()+"/startupz")
+		return status == http.StatusOK
+	}, time.Minute, checkEvery/20)
 }
 
 // TestProgramsOfANetwork: one is ready when the service that it needs serves, and does not need the other.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,17 +17,17 @@ const (
 	checkTimeout = 2 * time.Second
 )
 
-// Probes tell load balancers and people whether the program is alive (/livez) and whether it should be given
-// work (/readyz): everything that it depends on answers, and it was not told to stop. They name what does not answer and
-// no more, since they need no key; the log says why.
+// Probes tell load balancers and people whether the program is alive (/livez), whether it should be given work (/readyz):
+// everything that it depends on answers, and it was not told to stop; and whether it has started (/startupz): it once was
+// ready. They name what does not answer and no more, since they need no key; the log says why.
 type Probes struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
 	checks   []*check
 	draining bool
-	// looked says that every check was made once.
-	looked bool
+	// looked says that every check was made once, started that all of them once held.
+	looked, started bool
 }
 
 // check is one thing that the program depends on.
@@ -64,6 +65,7 @@ func (p *Probes) watch(ctx context.Context) error {
 		all.Wait()
 		p.mu.Lock()
 		p.looked = true
+		p.started = p.started || !slices.ContainsFunc(p.checks, func(c *check) bool { return c.problem != nil })
 		p.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -133,7 +135,21 @@ func (p *Probes) Routes() map[string]http.Handler {
 		}
 		respond(w, http.StatusOK, r)
 	})
-	return map[string]http.Handler{"GET /livez": alive, "GET /readyz": ready}
+	started := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		r, _ := p.report()
+		if !p.hasStarted() {
+			respond(w, http.StatusServiceUnavailable, r)
+			return
+		}
+		respond(w, http.StatusOK, report{Status: "started"})
+	})
+	return map[string]http.Handler{"GET /livez": alive, "GET /readyz": ready, "GET /startupz": started}
+}
+
+func (p *Probes) hasStarted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.started
 }
 
 func respond(w http.ResponseWriter, status int, body any) {

@@ -2,24 +2,32 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/httpserver"
 	"github.com/stepwell/stepwell/services/internal/process"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // Process is a program that is being composed.
 type Process struct {
 	// Log is the program's log.
 	Log *slog.Logger
+	// Telemetry is what services measure and trace with.
+	Telemetry telemetry.Telemetry
 
+	level   slog.LevelVar
 	probes  *Probes
 	parts   []process.Part
 	closers []func(ctx context.Context) error
@@ -61,11 +69,16 @@ func (p *Process) close(ctx context.Context) error {
 func (p Program) run(ctx context.Context, name string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	made := &Process{Log: p.Common.logger(out)}
+	made := &Process{}
+	made.level.Set(p.Common.LogLevel)
+	made.Log = p.Common.logger(out, &made.level)
 	made.probes = newProbes(made.Log)
-	err := p.Compose(ctx, made)
+	metrics, err := p.openTelemetry(ctx, name, made)
 	if err == nil {
-		err = p.addProbeListener(ctx, made)
+		err = p.Compose(ctx, made)
+	}
+	if err == nil {
+		err = errors.Join(p.addProbeListener(ctx, made), p.addAdminListener(ctx, made, metrics))
 	}
 	if err != nil {
 		return errors.Join(err, made.close(ctx))
@@ -88,6 +101,39 @@ func (p Program) run(ctx context.Context, name string, out io.Writer) error {
 		made.Log.InfoContext(working, "stopped")
 	}
 	return err
+}
+
+// openTelemetry makes what the program measures and traces with, and returns what hands out its metrics. It is closed
+// after everything that has something to tell.
+func (p Program) openTelemetry(ctx context.Context, name string, made *Process) (http.Handler, error) {
+	instance, err := os.Hostname()
+	if err != nil {
+		instance = rand.Text()
+	}
+	exporters, err := telemetry.Open(ctx, p.Common.Telemetry, telemetry.Program{
+		Name: serviceName(name), Version: p.Version, Instance: instance + "-" + strconv.Itoa(os.Getpid()),
+		Scraped: p.Common.Admin.Address != "", Log: made.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	made.Telemetry = exporters.Telemetry()
+	made.OnExit(func(ctx context.Context) error {
+		if err := exporters.Close(ctx); err != nil { // no reason for the program to fail
+			made.Log.WarnContext(ctx, "telemetry that was left is lost", slog.String("error", err.Error()))
+		}
+		return nil
+	})
+	return exporters.Handler(), nil
+}
+
+// serviceName is what collectors call the program that a command runs: stepwell, stepwell-executor.
+func serviceName(command string) string {
+	program, _, _ := strings.Cut(command, " ")
+	if program == "stepwell" {
+		return program
+	}
+	return "stepwell-" + program
 }
 
 // addProbeListener serves the probes at an address of their own, if there is one.
