@@ -58,9 +58,11 @@ func testRule() rule {
 			"internal/stepwell", "internal/engine", "internal/sdk",
 			"internal/queue", "internal/queue/memqueue", "internal/queue/queuetest",
 			"state/store", "state/store/memstore", "state/store/storetest",
+			"internal/telemetry", "internal/telemetry/telemetrytest",
 		},
-		third: []string{cmp, datadriven, goleak, protobuf, rapid, testify, ulid, uuid},
-		why:   "tests use suites, memory drivers, the SDK protocol and the engine, and build values of the domain",
+		third: []string{cmp, datadriven, goleak, otel, protobuf, rapid, testify, ulid, uuid},
+		why: "tests use suites, memory drivers, the SDK protocol and the engine, build values of the domain, and look at " +
+			"metrics and spans",
 	}
 }
 
@@ -97,7 +99,14 @@ func nouns() []rule {
 
 func infrastructure() []rule {
 	return []rule{{
-		pkg: "internal/rpc", ours: []string{"internal/stepwell"}, third: []string{grpc, otel, rpcStatus},
+		pkg: "internal/telemetry", ours: []string{"internal/stepwell"}, third: []string{grpc, otel, prometheus},
+		why: "sets up logs, metrics and traces; its tests are a collector",
+	}, {
+		pkg: "internal/telemetry/telemetrytest", ours: []string{"internal/stepwell", "internal/telemetry"},
+		third: []string{otel, testify},
+		why:   "what services measure and trace, for their tests",
+	}, {
+		pkg: "internal/rpc", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{grpc, otel, rpcStatus},
 		why: "sets up gRPC and maps the domain's errors to status codes",
 	}, {
 		pkg: "internal/config", third: []string{koanf, pflag, yaml},
@@ -108,9 +117,6 @@ func infrastructure() []rule {
 	}, {
 		pkg: "internal/httpserver",
 		why: "bounds on net/http, whatever the routes",
-	}, {
-		pkg: "internal/telemetry", ours: []string{"internal/stepwell"}, third: []string{grpc, otel, prometheus},
-		why: "sets up logs, metrics and traces; its tests are a collector",
 	}, {
 		pkg: "internal/process", third: []string{xsync},
 		why: "runs and stops anything that has a Run method",

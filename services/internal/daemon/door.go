@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepwell/stepwell/services/internal/httpserver"
 	"github.com/stepwell/stepwell/services/internal/rpc"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // Door is where a program listens for the world.
@@ -80,6 +81,8 @@ func (p *Process) Open(
 	if listener, err = p.Listen(ctx, "grpc_port", d.GRPCAddress()); err != nil {
 		return err
 	}
-	p.Add("public gRPC", rpc.NewServer(rpc.NewListener(listener, nil, rpc.DrainDefault), p.Log, register...).Run)
+	// Whose trace a call belongs to is for the service to say, which knows whether it may be made.
+	public := rpc.NewListener(listener, nil, rpc.DrainDefault).Observed(telemetry.Telemetry{Meters: p.Telemetry.Meters})
+	p.Add("public gRPC", rpc.NewServer(public, p.Log, register...).Run)
 	return nil
 }

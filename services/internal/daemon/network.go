@@ -47,7 +47,7 @@ func (p *Process) Serve(n Network, register ...func(grpc.ServiceRegistrar)) erro
 	if err != nil {
 		return fmt.Errorf("network.listen: %w. Is another server running?", err)
 	}
-	p.Add("gRPC", rpc.NewServer(listener, p.Log, register...).Run)
+	p.Add("gRPC", rpc.NewServer(listener.Observed(p.Telemetry), p.Log, register...).Run)
 	return nil
 }
 
@@ -72,7 +72,7 @@ func (p *Process) DialOptional(n Network, name string) (*grpc.ClientConn, error)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := network.Dial(name)
+	conn, err := network.Dial(name, rpc.Observed(p.Telemetry)...)
 	if err != nil {
 		return nil, err
 	}

@@ -44,8 +44,8 @@ func (m *Memory) Listen(name string) (Listener, error) {
 }
 
 // Dial implements Network.
-func (m *Memory) Dial(name string) (*grpc.ClientConn, error) {
-	options := append(dialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+func (m *Memory) Dial(name string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	options := append(append(dialOptions(), more...), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return m.listener(name).DialContext(ctx)
 		}))

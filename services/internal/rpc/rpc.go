@@ -39,7 +39,8 @@ type Network interface {
 	// Listen returns the listener on which the service called name is to serve.
 	Listen(name string) (Listener, error)
 	// Dial returns a connection to the service called name, which need not be up yet. The caller closes it.
-	Dial(name string) (*grpc.ClientConn, error)
+	// Options are added to those that are the same for all.
+	Dial(name string, options ...grpc.DialOption) (*grpc.ClientConn, error)
 }
 
 // Listener is where a server serves, and how it treats connections from there.

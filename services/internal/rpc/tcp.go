@@ -159,12 +159,12 @@ func newListener(
 }
 
 // Dial implements Network.
-func (t *TCP) Dial(name string) (*grpc.ClientConn, error) {
+func (t *TCP) Dial(name string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	targets, known := t.targets[name]
 	if !known {
 		return nil, fmt.Errorf("connect to %s: no target is configured", name)
 	}
-	options := append(dialOptions(),
+	options := append(append(dialOptions(), more...),
 		grpc.WithTransportCredentials(t.config.Credentials),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		// What cannot be kept for another attempt is not tried again.
