@@ -73,7 +73,8 @@ type Consumer interface {
 
 // Inspector shows the queue to operators.
 type Inspector interface {
-	// Stats counts the items as they are at now.
+	// Stats counts the items as they are at now, in total and in each shard. It costs the same however many items there
+	// are, so it may be asked every second. Errors: stepwell.ErrUnavailable.
 	Stats(ctx context.Context, now time.Time) (Stats, error)
 	// Dead returns up to limit dead items, the latest first.
 	Dead(ctx context.Context, limit int) ([]DeadItem, error)
@@ -180,6 +181,20 @@ type Stats struct {
 	// OldestDueAt is the earliest due time among the first items of the lanes, those that would be leased next; zero if
 	// none is ready. A driver may look at some of the lanes only, those whose turn is next.
 	OldestDueAt time.Time
+	// Shards are the same of each shard, by its number; nil in a shard's own.
+	Shards []Stats
+}
+
+// Add adds the next shard's.
+func (s *Stats) Add(shard Stats) {
+	s.Ready += shard.Ready
+	s.Delayed += shard.Delayed
+	s.Leased += shard.Leased
+	s.Dead += shard.Dead
+	if !shard.OldestDueAt.IsZero() && (s.OldestDueAt.IsZero() || shard.OldestDueAt.Before(s.OldestDueAt)) {
+		s.OldestDueAt = shard.OldestDueAt
+	}
+	s.Shards = append(s.Shards, shard)
 }
 
 // CutReason returns the reason as a driver keeps it: at most ReasonBytesMax, no half characters.

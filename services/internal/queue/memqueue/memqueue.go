@@ -181,13 +181,15 @@ func (q *Queue) Stats(_ context.Context, now time.Time) (queue.Stats, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.advance(now)
-	stats := queue.Stats{Delayed: q.delayed.len(), Leased: q.leased.len(), Dead: len(q.dead)}
+	only := queue.Stats{Delayed: q.delayed.len(), Leased: q.leased.len(), Dead: len(q.dead)}
 	for _, l := range q.ring {
-		stats.Ready += l.ready.len()
-		if dueAt := l.ready.first().item.DueAt; stats.OldestDueAt.IsZero() || dueAt.Before(stats.OldestDueAt) {
-			stats.OldestDueAt = dueAt
+		only.Ready += l.ready.len()
+		if dueAt := l.ready.first().item.DueAt; only.OldestDueAt.IsZero() || dueAt.Before(only.OldestDueAt) {
+			only.OldestDueAt = dueAt
 		}
 	}
+	var stats queue.Stats
+	stats.Add(only)
 	return stats, nil
 }
 

@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Queue) {
 		"LockIsProlongedByItsOwner":       testLockIsProlongedByItsOwner,
 		"LostLockIsNotProlonged":          testLostLockIsNotProlonged,
 		"RunHasOneShard":                  testRunHasOneShard,
+		"StatsAreOfEachShard":             testStatsAreOfEachShard,
 		"WaitReturnsWhenEnqueued":         testWaitReturnsWhenEnqueued,
 		"WaitReturnsWhenDue":              testWaitReturnsWhenDue,
 		"WaitReturnsAtOnceWhenReady":      testWaitReturnsAtOnceWhenReady,
@@ -129,10 +130,19 @@ func (f *fixture) leaseOne(now time.Time) queue.Lease {
 	return leases[0]
 }
 
+// stats are of all shards together; what is told of each must add up to it.
 func (f *fixture) stats(now time.Time) queue.Stats {
 	f.t.Helper()
 	stats, err := f.Stats(f.ctx, now)
 	require.NoError(f.t, err)
+	require.Len(f.t, stats.Shards, f.ShardCount())
+	var sum queue.Stats
+	for _, shard := range stats.Shards {
+		require.Nil(f.t, shard.Shards)
+		sum.Add(shard)
+	}
+	require.Equal(f.t, sum, stats)
+	stats.Shards = nil
 	return stats
 }
 

@@ -103,6 +103,56 @@ func testLostLockIsNotProlonged(t *testing.T, f *fixture) {
 	require.True(t, f.tryLock(feeder(0, "a"), time.Minute))
 }
 
+// testStatsAreOfEachShard: what is ready, leased and delayed is counted where it is, and so is since when it is due.
+func testStatsAreOfEachShard(t *testing.T, f *fixture) {
+	want := make([]queue.Stats, f.ShardCount())
+	items := newItems("a", 60, at(-1))
+	for _, item := range items {
+		shard := &want[f.ShardOf(item)]
+		shard.Ready++
+		if shard.OldestDueAt.IsZero() {
+			shard.OldestDueAt = item.DueAt
+		}
+	}
+	for n := range 20 {
+		later := newItem("a", 100+n, at(5))
+		want[f.ShardOf(later)].Delayed++
+		items = append(items, later)
+	}
+	f.enqueue(at(0), items...)
+	got, err := f.Stats(f.ctx, at(0))
+	require.NoError(t, err)
+	require.Len(t, got.Shards, len(want))
+	for shard := range want {
+		requireStats(t, want[shard], got.Shards[shard])
+	}
+
+	for _, lease := range f.lease(at(0), 60) {
+		shard := &want[f.ShardOf(lease.Item)]
+		shard.Ready--
+		shard.Leased++
+	}
+	for shard := range want {
+		want[shard].OldestDueAt = time.Time{}
+		if want[shard].Delayed > 0 { // due by then
+			want[shard].Ready, want[shard].Delayed, want[shard].OldestDueAt = want[shard].Delayed, 0, at(5)
+		}
+	}
+	got, err = f.Stats(f.ctx, at(5))
+	require.NoError(t, err)
+	for shard := range want {
+		requireStats(t, want[shard], got.Shards[shard])
+	}
+}
+
+// requireStats compares instants as such: where they are shown does not count.
+func requireStats(t *testing.T, want, got queue.Stats) {
+	t.Helper()
+	require.True(t, want.OldestDueAt.Equal(got.OldestDueAt), "due since %s, not %s", want.OldestDueAt, got.OldestDueAt)
+	want.OldestDueAt, got.OldestDueAt = time.Time{}, time.Time{}
+	require.Equal(t, want, got)
+}
+
 func testRunHasOneShard(t *testing.T, f *fixture) {
 	require.Positive(t, f.ShardCount())
 	used := map[int]bool{}

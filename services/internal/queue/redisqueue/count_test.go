@@ -75,6 +75,24 @@ func TestFloodCostsFewCommands(t *testing.T) {
 	}
 }
 
+// TestStatsCostTheSameForever: what is sent grows with the shards only, and what scripts do with the lanes, up to a bound.
+func TestStatsCostTheSameForever(t *testing.T) {
+	t.Parallel()
+	const shards, lanes = 4, 500
+	server := redistest.Start(t)
+	q, client := openAt(t, server, shards), server.Client(t)
+	enqueue(t, q, newItems(1, 0, 1, time.Now())...)
+	stats(t, q) // Redis knows the scripts from now on
+	for n := 0; n < 20_000; n += queue.ItemsMax {
+		enqueue(t, q, newItems(lanes, n, queue.ItemsMax, time.Now())...)
+	}
+	require.NoError(t, client.ConfigResetStat(t.Context()).Err())
+	require.Greater(t, stats(t, q).Ready, 20_000)
+	sent, all := commands(t, client)
+	require.LessOrEqual(t, sent, 2*shards)
+	require.LessOrEqual(t, all, shards*(100+15))
+}
+
 // settle settles an item; it opens another, on which its holder stays.
 func settle(tb testing.TB, q queue.Consumer, l queue.Lease) queue.Lease {
 	tb.Helper()

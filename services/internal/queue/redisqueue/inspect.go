@@ -36,16 +36,13 @@ func (q *Queue) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 			n[field] = int(number(element(got.value, field)))
 		}
 		all, delayed, leased, dead, due, expired := n[0], n[1], n[2], n[3], n[4], n[5]
-		stats.Ready += all - delayed - leased - dead + due + expired
-		stats.Delayed += delayed - due
-		stats.Leased += leased - expired
-		stats.Dead += dead
-		if oldest := element(got.value, 6); oldest != "" {
-			at := fromMicros(number(oldest))
-			if stats.OldestDueAt.IsZero() || at.Before(stats.OldestDueAt) {
-				stats.OldestDueAt = at
-			}
+		shard := queue.Stats{
+			Ready: all - delayed - leased - dead + due + expired, Delayed: delayed - due, Leased: leased - expired, Dead: dead,
 		}
+		if oldest := element(got.value, 6); oldest != "" {
+			shard.OldestDueAt = fromMicros(number(oldest))
+		}
+		stats.Add(shard)
 	}
 	return stats, nil
 }
