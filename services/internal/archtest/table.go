@@ -70,6 +70,9 @@ func generatedCode() []rule {
 	return []rule{{
 		pkg: "proto/gen/stepwell/*/v1", ours: []string{"proto/gen/stepwell/*/v1"}, third: []string{grpc, protobuf},
 		why: "what protoc-gen-go and protoc-gen-go-grpc write",
+	}, {
+		pkg: "proto/gen/externalscaler", third: []string{grpc, protobuf},
+		why: "what they write of KEDA's API",
 	}}
 }
 
@@ -235,6 +238,11 @@ func shells() []rule {
 		third: []string{grpc, otel},
 		tests: []string{"runner/runnerclient"},
 		why:   "decides what comes from outside: events, timers, schedules",
+	}, {
+		pkg:   "runner/scaler",
+		ours:  []string{"proto/gen/externalscaler", "internal/stepwell", "internal/rpc", "internal/queue"},
+		third: []string{grpc},
+		why:   "tells KEDA how much is due; knows nothing of the runner beside it",
 	}, {
 		pkg: "executor",
 		ours: []string{

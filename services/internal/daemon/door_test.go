@@ -54,6 +54,9 @@ func TestTakenAddressIsToldWithItsSetting(t *testing.T) {
 		network.Listen = address
 		return p.Serve(network)
 	}
+	serveAt := func(_ context.Context, p *daemon.Process) error {
+		return p.ServeAt(daemon.DefaultNetwork(), "scaler_address", address)
+	}
 	for setting, test := range map[string]struct {
 		compose func(context.Context, *daemon.Process) error
 		args    []string
@@ -61,6 +64,7 @@ func TestTakenAddressIsToldWithItsSetting(t *testing.T) {
 		"port: ":           {compose: open(daemon.Door{Host: "127.0.0.1", Port: port})},
 		"grpc_port: ":      {compose: open(daemon.Door{Host: "127.0.0.1", GRPCPort: port})},
 		"network.listen: ": {compose: serve},
+		"scaler_address: ": {compose: serveAt},
 		"probe_address: ":  {compose: nothing, args: []string{"--probe-address", address}},
 		"admin.address: ":  {compose: nothing, args: []string{"--admin-address", address, "--admin-token", adminToken}},
 	} {

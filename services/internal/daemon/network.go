@@ -39,15 +39,25 @@ func (n Network) tcp() (*rpc.TCP, error) {
 
 // Serve serves to the other programs.
 func (p *Process) Serve(n Network, register ...func(grpc.ServiceRegistrar)) error {
+	return p.serve(n, "network.listen", register...)
+}
+
+// ServeAt serves at an address of its own what is called by others than our programs; setting is what names the address.
+func (p *Process) ServeAt(n Network, setting, address string, register ...func(grpc.ServiceRegistrar)) error {
+	n.Listen = address
+	return p.serve(n, setting, register...)
+}
+
+func (p *Process) serve(n Network, setting string, register ...func(grpc.ServiceRegistrar)) error {
 	network, err := n.tcp()
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", setting, err)
 	}
 	listener, err := network.Listen("listen")
 	if err != nil {
-		return fmt.Errorf("network.listen: %w. Is another server running?", err)
+		return fmt.Errorf("%s: %w. Is another server running?", setting, err)
 	}
-	p.Add("gRPC", rpc.NewServer(listener.Observed(p.Telemetry), p.Log, register...).Run)
+	p.Add("gRPC at "+setting, rpc.NewServer(listener.Observed(p.Telemetry), p.Log, register...).Run)
 	return nil
 }
 

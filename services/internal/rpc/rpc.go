@@ -64,6 +64,7 @@ func NewServer(listener Listener, log *slog.Logger, register ...func(grpc.Servic
 		grpc.MaxRecvMsgSize(messageBytesMax),
 		grpc.MaxSendMsgSize(messageBytesMax),
 		grpc.UnaryInterceptor(serveUnary(log)),
+		grpc.StreamInterceptor(serveStream(log)),
 	)
 	s := &Server{listener: listener, health: health.NewServer(), server: grpc.NewServer(options...)}
 	healthv1.RegisterHealthServer(s.server, s.health)
@@ -94,9 +95,7 @@ func serveUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (_ any, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				log.ErrorContext(ctx, "call panicked",
-					slog.String("method", info.FullMethod), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-				err = status.Error(codes.Internal, "internal error: the server's log says more")
+				err = panicked(ctx, log, info.FullMethod, p)
 			}
 		}()
 		response, err := handle(ctx, request)
@@ -105,6 +104,28 @@ func serveUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
 		}
 		return response, nil
 	}
+}
+
+// serveStream is serveUnary for streams.
+func serveStream(log *slog.Logger) grpc.StreamServerInterceptor {
+	return func(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = panicked(stream.Context(), log, info.FullMethod, p)
+			}
+		}()
+		if err := handle(service, stream); err != nil {
+			return ToStatus(err).Err()
+		}
+		return nil
+	}
+}
+
+// panicked logs a panic and is what the caller is told.
+func panicked(ctx context.Context, log *slog.Logger, method string, why any) error {
+	log.ErrorContext(ctx, "call panicked",
+		slog.String("method", method), slog.Any("panic", why), slog.String("stack", string(debug.Stack())))
+	return status.Error(codes.Internal, "internal error: the server's log says more")
 }
 
 // dialOptions are the same for every network.

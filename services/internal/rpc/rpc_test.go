@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -81,6 +82,41 @@ func TestPanicIsAnError(t *testing.T) {
 	call, stop := serve(t, func(context.Context) error { panic("I7") })
 	defer stop()
 	require.Equal(t, codes.Internal, status.Code(call(t.Context())))
+}
+
+// TestStreamsSurviveTheWire as calls do: their errors, and panics.
+func TestStreamsSurviveTheWire(t *testing.T) {
+	t.Parallel()
+	network := rpc.NewMemory()
+	listener, err := network.Listen("service")
+	require.NoError(t, err)
+	var ends func() error
+	description := grpc.ServiceDesc{ServiceName: "test.Service", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{{
+		StreamName: "Watch", ServerStreams: true, Handler: func(any, grpc.ServerStream) error { return ends() },
+	}}}
+	server := rpc.NewServer(listener, slog.New(slog.DiscardHandler), func(r grpc.ServiceRegistrar) {
+		r.RegisterService(&description, struct{}{})
+	})
+	conn, err := network.Dial("service")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	watch := func() error {
+		stream, err := conn.NewStream(t.Context(), &description.Streams[0], "/test.Service/Watch")
+		require.NoError(t, err)
+		require.NoError(t, stream.CloseSend())
+		return stream.RecvMsg(&healthv1.HealthCheckResponse{})
+	}
+	ends = func() error { return fmt.Errorf("watch the till: %w", stepwell.ErrUnavailable) }
+	require.EqualError(t, watch(), "rpc error: code = Unavailable desc = watch the till: unavailable")
+	ends = func() error { panic("I7") }
+	require.Equal(t, codes.Internal, status.Code(watch()))
+	ends = func() error { return nil }
+	require.ErrorIs(t, watch(), io.EOF)
+	cancel()
+	require.NoError(t, <-done)
+	require.NoError(t, conn.Close())
 }
 
 func TestCallsHaveADeadline(t *testing.T) {

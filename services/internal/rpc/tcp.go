@@ -30,6 +30,8 @@ const (
 	// connections. Calls that are under way have until connectionAgeGrace, which is longer than any of ours.
 	connectionAgeMax   = 5 * time.Minute
 	connectionAgeGrace = 2 * DeadlineDefault
+	// StreamMax is how long a stream may last without its connection being closed under it.
+	StreamMax = connectionAgeGrace - 10*time.Second
 	// callsPerConnectionMax bounds the calls that one client has under way.
 	callsPerConnectionMax = 1000
 )

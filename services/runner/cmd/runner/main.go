@@ -9,6 +9,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/daemon"
 	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
 	"github.com/stepwell/stepwell/services/runner"
+	"github.com/stepwell/stepwell/services/runner/scaler"
 	"github.com/stepwell/stepwell/services/state/stateclient"
 	"github.com/stepwell/stepwell/services/state/store/batchstore"
 )
@@ -19,10 +20,11 @@ var version = "development"
 type settings struct {
 	daemon.Settings
 
-	Network  daemon.Network    `koanf:"network"`
-	RedisURL config.Secret     `koanf:"redis_url" doc:"where Redis is: redis://user:password@host:6379"`
-	Redis    redisqueue.Config `koanf:"redis"`
-	Runner   runner.Config     `koanf:"runner"`
+	Network       daemon.Network    `koanf:"network"`
+	RedisURL      config.Secret     `koanf:"redis_url" doc:"where Redis is: redis://user:password@host:6379"`
+	Redis         redisqueue.Config `koanf:"redis"`
+	Runner        runner.Config     `koanf:"runner"`
+	ScalerAddress string            `koanf:"scaler_address" doc:"where KEDA is told how much work there is, over gRPC, such as :9100; empty for nowhere"`
 }
 
 // Validate is asked when all settings are loaded.
@@ -71,5 +73,16 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 		return err
 	}
 	p.Add(runner.Name, service.Run)
+	if s.ScalerAddress == "" {
+		return nil
+	}
+	scaling, err := scaler.New(scaler.Deps{Queue: queue})
+	if err != nil {
+		return err
+	}
+	if err := p.ServeAt(s.Network, "scaler_address", s.ScalerAddress, scaling.Register); err != nil {
+		return err
+	}
+	p.Add("scaler", scaling.Run)
 	return nil
 }
