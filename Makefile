@@ -138,6 +138,21 @@ IMAGES ?= event-api runner executor state stepwell example
 images: ## build the container images as tarballs in OUT (bin/images) for PLATFORMS, with BuildKit or without any engine
 	@VERSION='$(VERSION)' PLATFORMS='$(PLATFORMS)' OUT='$(OUT)' deploy/images.sh $(IMAGES)
 
+# How the cluster test gives images to the cluster: LOAD_IMAGE is called with tarballs (kind load image-archive); empty if the
+# cluster has them from elsewhere. BUILD_IMAGE is called with -t NAME -f FILE FOLDER. CLUSTERFLAGS go to tools/cluster.
+LOAD_IMAGE ?=
+BUILD_IMAGE ?= docker build
+CLUSTERFLAGS ?=
+
+.PHONY: cluster-test
+cluster-test: ## test the chart in the cluster that KUBECONFIG names: install, scale, upgrade, kill; needs kubectl and helm
+	@BUILDER=go $(MAKE) images OUT=bin/images/now PLATFORMS=linux/$$(go env GOARCH) IMAGES='$(IMAGES) publisher'
+	@BUILDER=go $(MAKE) images OUT=bin/images/next PLATFORMS=linux/$$(go env GOARCH) VERSION=$(VERSION)-next
+	@if [ -n '$(LOAD_IMAGE)' ]; then for image in bin/images/now/*.tar bin/images/next/*.tar; do $(LOAD_IMAGE) "$$image"; done; fi
+	@$(BUILD_IMAGE) -t stepwell/kitchen-sink:$(VERSION) -f tools/e2e/apps/Dockerfile tools/e2e/apps
+	@GOWORK=off go build -C tools/cluster -buildvcs=false -o ../../bin/cluster . && bin/cluster --version '$(VERSION)' \
+		--next '$(VERSION)-next' --app-image 'stepwell/kitchen-sink:$(VERSION)' $(CLUSTERFLAGS)
+
 .PHONY: demo
 demo: build ## the dev server, an example app, an event, and its run on a timeline
 	@GOWORK=off go build -C deploy/example -buildvcs=false -o ../../bin/example .

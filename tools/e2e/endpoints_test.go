@@ -16,14 +16,14 @@ import (
 // Steps in the handlers of HTTP requests to the app.
 func endpoints() []scenario {
 	return []scenario{
-		{name: "endpoint with steps", proves: proves(compatibility.Endpoints), play: endpointSteps, needs: sdkapp.Endpoints},
-		{name: "endpoint with a sleep", proves: proves(compatibility.Endpoints), play: endpointSleep, needs: sdkapp.Endpoints},
+		{name: "endpoint with steps", proves: proves(compatibility.Endpoints), play: endpointSteps, calls: true, needs: sdkapp.Endpoints},
+		{name: "endpoint with a sleep", proves: proves(compatibility.Endpoints), play: endpointSleep, calls: true, needs: sdkapp.Endpoints},
 		{
-			name: "endpoint with parallel steps", proves: proves(compatibility.EndpointRetries), play: endpointParallel,
+			name: "endpoint with parallel steps", proves: proves(compatibility.EndpointRetries), play: endpointParallel, calls: true,
 			needs: sdkapp.ParallelEndpoints,
 		},
 		{
-			name: "endpoint with a step that is retried", proves: proves(compatibility.EndpointRetries), play: endpointFlaky,
+			name: "endpoint with a step that is retried", proves: proves(compatibility.EndpointRetries), play: endpointFlaky, calls: true,
 			needs: sdkapp.EndpointRetries,
 		},
 	}

@@ -15,7 +15,7 @@ func invocations() []scenario {
 		{name: "invoke", proves: proves(compatibility.Invoke), play: invoke},
 		{name: "invoke a function with steps", proves: proves(compatibility.Invoke), play: invokeSteps},
 		{name: "invoke in parallel", proves: proves(compatibility.InvokeParallel), play: invokeMany},
-		{name: "invoke a function of another app", proves: proves(compatibility.InvokeApps), play: invokeAcross},
+		{name: "invoke a function of another app", proves: proves(compatibility.InvokeApps), play: invokeAcross, calls: true},
 		{name: "invoked function fails", proves: proves(compatibility.InvokeFailure), play: invokeFails},
 		{name: "invoked function does not exist", proves: proves(compatibility.InvokeFailure), play: invokeNobody},
 		{name: "invoked function takes too long", proves: proves(compatibility.InvokeTimeout), play: invokeTimeout},

@@ -16,11 +16,11 @@ import (
 
 func requests() []scenario {
 	return []scenario{
-		{name: "fetch", proves: proves(compatibility.Fetch), play: fetch},
-		{name: "fetch fails", proves: proves(compatibility.Fetch), play: fetchFails},
-		{name: "parallel fetches", proves: proves(compatibility.Fetch), play: fetchMany},
-		{name: "infer", proves: proves(compatibility.Infer), play: infer},
-		{name: "wrapped call of a model", proves: proves(compatibility.Wrap), play: wrap, needs: sdkapp.Wraps},
+		{name: "fetch", proves: proves(compatibility.Fetch), play: fetch, calls: true},
+		{name: "fetch fails", proves: proves(compatibility.Fetch), play: fetchFails, calls: true},
+		{name: "parallel fetches", proves: proves(compatibility.Fetch), play: fetchMany, calls: true},
+		{name: "infer", proves: proves(compatibility.Infer), play: infer, calls: true},
+		{name: "wrapped call of a model", proves: proves(compatibility.Wrap), play: wrap, calls: true, needs: sdkapp.Wraps},
 	}
 }
 

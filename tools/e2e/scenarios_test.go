@@ -28,6 +28,9 @@ type scenario struct {
 	heavy bool
 	// raw is whether the scenario has an app of its own, without an SDK. It is played beside the newest SDK only.
 	raw bool
+	// calls is whether the server is to call what only this machine reaches: the test itself, or the app by the name that the
+	// test has for it.
+	calls bool
 	// keys is whether the scenario is about keys, which the server must ask for.
 	keys bool
 	// urls is, for a scenario that is alone, whether the server is told where the app will be.

@@ -40,7 +40,7 @@ func newScene(t *testing.T, r *rig) *scene {
 
 func (s *scene) processes() []*process.Process {
 	list := slices.Clone(s.server.Processes)
-	if s.process != nil {
+	if s.process != nil && s.process.Process != nil {
 		list = append(list, s.process.Process)
 	}
 	return list

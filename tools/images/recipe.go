@@ -32,6 +32,7 @@ func recipes() []recipe {
 		{"state", ".", "./services/state/cmd/state", "Keeps the runs of Stepwell in Postgres"},
 		{"stepwell", ".", "./services/standalone/cmd/stepwell", "The command line of Stepwell, and all services in one"},
 		{"example", "deploy/example", ".", "An app with a durable function, run by Stepwell"},
+		{"publisher", "tools/cluster", "./publisher", "Publishes events to Stepwell over gRPC, for the test in a cluster"},
 	}
 }
 

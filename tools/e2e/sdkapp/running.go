@@ -28,6 +28,7 @@ type Settings struct {
 
 // Running is an app's process.
 type Running struct {
+	// Process is nil for an app that runs elsewhere.
 	*process.Process
 
 	origin string
@@ -50,6 +51,9 @@ func (a App) Start(ctx context.Context, settings Settings) (*Running, error) {
 	}
 	return &Running{Process: started, origin: origin(settings.Port)}, nil
 }
+
+// Elsewhere is an app that somebody else started, at a URL without a path.
+func Elsewhere(url string) *Running { return &Running{origin: url} }
 
 // Ready tells whether the app answers; it is an error if it never will.
 func (r *Running) Ready(ctx context.Context) (bool, error) {

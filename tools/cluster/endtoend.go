@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// endToEnd runs the end-to-end tests against the release and the app in its pod, by way of forwarded ports.
+func (t *test) endToEnd(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server, err := t.forward(ctx, "svc/"+release+"-event-api", 8080)
+	if err != nil {
+		return err
+	}
+	app, err := t.forward(ctx, "svc/kitchen-sink", 3000)
+	if err != nil {
+		return err
+	}
+	eventKey, err := t.secret(ctx, "event-keys")
+	if err != nil {
+		return err
+	}
+	signingKey, err := t.secret(ctx, "signing-keys")
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, "go", "test", "-C", filepath.Join(t.root, "tools/e2e"), "-tags", "cluster", "-count=1",
+		"-v", "-run", "^TestCluster$", "-timeout", commandTimeout.String(), ".")
+	command.Env = append(os.Environ(), "GOWORK=off", "E2E_SERVER_URL="+server, "E2E_APP_URL="+app,
+		"E2E_EVENT_KEY="+eventKey, "E2E_SIGNING_KEY="+signingKey)
+	out, err := command.CombinedOutput()
+	passed, failed := 0, 0
+	for line := range strings.Lines(string(out)) {
+		switch {
+		case strings.HasPrefix(line, "    --- PASS"):
+			passed++
+		case strings.HasPrefix(line, "    --- FAIL"):
+			failed++
+		}
+	}
+	fmt.Printf("    scenarios with the JavaScript SDK: %d passed, %d failed\n", passed, failed)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// secret is the first of the keys of the release.
+func (t *test) secret(ctx context.Context, key string) (string, error) {
+	values, err := t.get(ctx, "{.data."+key+"}", "secret", release+"-keys")
+	if err != nil || len(values) != 1 {
+		return "", fmt.Errorf("secret %s-keys has no %s: %w", release, key, err)
+	}
+	text, err := base64.StdEncoding.DecodeString(values[0])
+	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return first, err
+}
+
+// forward makes a port of the cluster one of this machine, until ctx ends.
+func (t *test) forward(ctx context.Context, what string, port int) (url string, _ error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	local := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP
+	if err := listener.Close(); err != nil {
+		return "", err
+	}
+	command := exec.CommandContext(ctx, "kubectl", "--namespace", t.namespace, "port-forward", what, // #nosec G204 -- our own names
+		strconv.Itoa(local)+":"+strconv.Itoa(port))
+	if err := command.Start(); err != nil {
+		return "", err
+	}
+	go func() { _ = command.Wait() }() // ctx ends it
+	address := "127.0.0.1:" + strconv.Itoa(local)
+	return "http://" + address, until(ctx, readyWithin, "port of "+what, func() (bool, error) {
+		dialer := net.Dialer{}
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return false, nil //nolint:nilerr // not yet
+		}
+		return true, conn.Close()
+	})
+}
