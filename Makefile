@@ -145,7 +145,7 @@ BUILD_IMAGE ?= docker build
 CLUSTERFLAGS ?=
 
 .PHONY: cluster-test
-cluster-test: ## test the chart in the cluster that KUBECONFIG names: install, scale, upgrade, kill; needs kubectl and helm
+cluster-test: $(NPM_DONE) ## test the chart in the cluster that KUBECONFIG names: install, scale, upgrade, kill; needs kubectl and helm
 	@BUILDER=go $(MAKE) images OUT=bin/images/now PLATFORMS=linux/$$(go env GOARCH) IMAGES='$(IMAGES) publisher'
 	@BUILDER=go $(MAKE) images OUT=bin/images/next PLATFORMS=linux/$$(go env GOARCH) VERSION=$(VERSION)-next
 	@if [ -n '$(LOAD_IMAGE)' ]; then for image in bin/images/now/*.tar bin/images/next/*.tar; do $(LOAD_IMAGE) "$$image"; done; fi

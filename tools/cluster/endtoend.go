@@ -10,17 +10,18 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// endToEnd runs the end-to-end tests against the release and the app in its pod, by way of forwarded ports.
+// endToEnd runs the end-to-end tests against the release and the app in its pod.
 func (t *test) endToEnd(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server, err := t.forward(ctx, "svc/"+release+"-event-api", 8080)
+	server, err := t.reach(ctx, release+"-event-api", 8080)
 	if err != nil {
 		return err
 	}
-	app, err := t.forward(ctx, "svc/kitchen-sink", 3000)
+	app, err := t.reach(ctx, "kitchen-sink", 3000)
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,22 @@ func (t *test) secret(ctx context.Context, key string) (string, error) {
 	text, err := base64.StdEncoding.DecodeString(values[0])
 	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	return first, err
+}
+
+// reach is the URL of a Service for this machine: its own if there is a way to it, else a forwarded port.
+func (t *test) reach(ctx context.Context, service string, port int) (url string, _ error) {
+	addresses, err := t.get(ctx, "{.spec.clusterIP}", "service", service)
+	if err != nil {
+		return "", err
+	}
+	if len(addresses) == 1 {
+		dialer := net.Dialer{Timeout: 2 * time.Second}
+		address := net.JoinHostPort(addresses[0], strconv.Itoa(port))
+		if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
+			return "http://" + address, conn.Close()
+		}
+	}
+	return t.forward(ctx, "svc/"+service, port)
 }
 
 // forward makes a port of the cluster one of this machine, until ctx ends.
