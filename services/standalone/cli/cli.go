@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -42,13 +44,22 @@ func New(version string, environ []string) *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&o.server, "server", o.server,
 		"where the server listens (environment: STEPWELL_SERVER)")
-	// It has no flag: what stands on a command line is seen by everybody on the machine.
-	o.signingKey = daemon.Lookup(environ, "STEPWELL_SIGNING_KEY")
+	o.signingKey = firstKey(daemon.Lookup(environ, "STEPWELL_SIGNING_KEY"))
 	root.AddCommand(
 		newDev(version), newStart(version, environ), newConfig(version, environ), newMigrate(version, environ),
 		newProbe(version, environ), newDoctor(version, environ, o), newSend(o), newRuns(o), newFunctions(o), newVersion(version, o),
 	)
 	return root
+}
+
+// firstKey is the first of the keys in a text, as a server takes a list: a command asks with one of them. It has no flag:
+// what stands on a command line is seen by everybody on the machine.
+func firstKey(text string) string {
+	keys := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(keys) == 0 {
+		return ""
+	}
+	return keys[0]
 }
 
 // addJSON gives a command the flag --json.
