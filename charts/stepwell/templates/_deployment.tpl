@@ -131,6 +131,13 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .env }}{{ . | trim }}
 {{ end }}
+{{- if .root.Values.telemetry.otlpEndpoint -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef: {fieldPath: metadata.name}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ printf "k8s.namespace.name=%s,k8s.deployment.name=%s-%s,k8s.pod.name=$(POD_NAME)" .root.Release.Namespace (include "stepwell.fullname" .root) .name | quote }}
+{{ end }}
 {{- with include "stepwell.gomemlimit" .values.resources -}}
 # 90 % of the limit, so that the garbage collector works harder before the kernel ends the program.
 - {name: GOMEMLIMIT, value: {{ . }}}
