@@ -1,12 +1,16 @@
 package chart_test
 
 import (
+	"strings"
 	"testing"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+
+	"github.com/stepwell/stepwell/tools/chart"
 )
 
 // TestPodsAreRestricted asks what an API server asks where a namespace enforces the restricted Pod Security Standard.
@@ -105,10 +109,36 @@ func TestEveryResourceSaysWhoseItIs(t *testing.T) {
 		for _, r := range resources {
 			require.Equal(t, namespace, r.Meta.GetNamespace(), r.Meta.GetName())
 			require.Equal(t, name, r.Meta.GetLabels()["app.kubernetes.io/instance"], r.Meta.GetName())
-			require.LessOrEqual(t, len(r.Meta.GetName()), 63, r.Meta.GetName())
 			for key := range r.Meta.GetLabels() {
 				require.LessOrEqual(t, len(r.Meta.GetLabels()[key]), 63, "%s: %s", r.Meta.GetName(), key)
 			}
 		}
 	})
+}
+
+// TestNamesAreShortEnough, however long the release's is: those of Services and pods are names in DNS, and what makes pods
+// labels them with its own.
+func TestNamesAreShortEnough(t *testing.T) {
+	t.Parallel()
+	resources := decode(t, renderRelease(t, chart.Release{Revision: 9999},
+		parse(t, "fullnameOverride: "+strings.Repeat("a-very-long-name-", 10)+"x")).Manifests)
+	for _, r := range resources {
+		switch r.Kind {
+		case "Service", "Job", "Pod":
+			require.LessOrEqual(t, len(r.Meta.GetName()), 63, r.Meta.GetName())
+		case "StatefulSet", "Deployment":
+			require.LessOrEqual(t, len(r.Meta.GetName()), 63-len("-0123456789"), r.Meta.GetName())
+		}
+	}
+}
+
+// TestPublicCertificate names the Service, or there is no test that would call it by that name.
+func TestPublicCertificate(t *testing.T) {
+	t.Parallel()
+	const enabled = "eventApi: {tls: {certManager: {enabled: true, issuerRef: {name: acme}, dnsNames: [events.example.com], serviceNames: "
+	with, without := render(t, parse(t, enabled+"true}}}")), render(t, parse(t, enabled+"false}}}"))
+	require.Contains(t, of[*certmanagerv1.Certificate](with)[0].Spec.DNSNames, "stepwell-event-api.shop.svc")
+	require.Len(t, of[*corev1.Pod](with), 1)
+	require.Equal(t, []string{"events.example.com"}, of[*certmanagerv1.Certificate](without)[0].Spec.DNSNames)
+	require.Empty(t, of[*corev1.Pod](without))
 }

@@ -23,6 +23,9 @@
 {{- if and .enabled (not .issuerRef.name) }}
 {{- $problems = append $problems "eventApi.tls.certManager is enabled: set its issuerRef.name" }}
 {{- end }}
+{{- if and .enabled (not .serviceNames) (not .dnsNames) }}
+{{- $problems = append $problems "eventApi.tls.certManager has no serviceNames: set its dnsNames" }}
+{{- end }}
 {{- if and .enabled $.Values.eventApi.tls.existingSecret }}
 {{- $problems = append $problems "eventApi.tls has an existingSecret and certManager: use one" }}
 {{- end }}
@@ -48,4 +51,11 @@
 {{- with $problems }}
 {{- fail (printf "values cannot be:\n  - %s" (join "\n  - " .)) }}
 {{- end }}
+{{- end -}}
+
+{{/* Whether there is a `helm test`: it calls event-api by the name of its Service, which a certificate must have. */}}
+{{- define "stepwell.tested" -}}
+{{- with .Values.eventApi.tls.certManager -}}
+{{- if and $.Values.test.enabled (or (not .enabled) .serviceNames) }}yes{{ end -}}
+{{- end -}}
 {{- end -}}

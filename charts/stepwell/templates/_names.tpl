@@ -49,7 +49,7 @@ over the selector. */}}
 
 {{- define "stepwell.plainLabels" -}}
 {{- $labels := dict
-  "app.kubernetes.io/version" (include "stepwell.tag" .root | trunc 63)
+  "app.kubernetes.io/version" (include "stepwell.tag" .root | trunc 63 | trimAll "-_.")
   "app.kubernetes.io/part-of" "stepwell" -}}
 {{- range prepend (default list .extra) .root.Values.commonLabels -}}
 {{- $labels = mergeOverwrite $labels (deepCopy (default dict .)) -}}
