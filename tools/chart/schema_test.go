@@ -65,13 +65,13 @@ func TestValuesThatCannotBeAreRefused(t *testing.T) {
 		"mtls: {kind: existingSecret}":                          "set mtls.existingSecret",
 		"mtls: {kind: certManager}":                             "set mtls.certManager.issuerRef.name",
 		"eventApi: {tls: {certManager: {enabled: true}}}":       "set its issuerRef.name",
-		"eventApi: {tls: {existingSecret: a, certManager: {enabled: true, issuerRef: {name: b}}}}": "use one",
+		"eventApi: {tls: {existingSecret: a, certManager: {enabled: true, issuerRef: {name: b}}}}":   "use one",
 		"eventApi: {tls: {certManager: {enabled: true, issuerRef: {name: b}, serviceNames: false}}}": "set its dnsNames",
-		"runner: {autoscaling: {minReplicas: 9}}":                                                  "runner.autoscaling: minReplicas is more than maxReplicas",
-		"executor: {autoscaling: {kind: hpa, minReplicas: 0}}":                                     "which only kind keda can do",
-		"{admin: {enabled: false}, monitoring: {serviceMonitor: {enabled: true}}}":                 "set admin.enabled",
-		"{admin: {enabled: false}, ingress: {admin: {enabled: true, host: a.example}}}":            "set admin.enabled",
-		"{postgres: {kind: external}, redis: {kind: external}}":                                    "set redis.external.existingSecret",
+		"runner: {autoscaling: {minReplicas: 9}}":                                                    "runner.autoscaling: minReplicas is more than maxReplicas",
+		"executor: {autoscaling: {kind: hpa, minReplicas: 0}}":                                       "which only kind keda can do",
+		"{admin: {enabled: false}, monitoring: {serviceMonitor: {enabled: true}}}":                   "set admin.enabled",
+		"{admin: {enabled: false}, ingress: {admin: {enabled: true, host: a.example}}}":              "set admin.enabled",
+		"{postgres: {kind: external}, redis: {kind: external}}":                                      "set redis.external.existingSecret",
 	} {
 		require.ErrorContains(t, renderError(t, values), problem, values)
 	}

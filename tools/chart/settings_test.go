@@ -3,10 +3,12 @@ package chart_test
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -175,4 +177,35 @@ func TestMemoryLimitIsToldToGo(t *testing.T) {
 	for limit, told := range map[string]string{"512Mi": "460MiB", "2Gi": "1843MiB", "1G": ""} {
 		require.Equal(t, told, environment(t, "state", "state: {resources: {limits: {memory: "+limit+"}}}")["GOMEMLIMIT"], limit)
 	}
+}
+
+// TestPortsAreWhereProgramsListen.
+func TestPortsAreWhereProgramsListen(t *testing.T) {
+	t.Parallel()
+	listeners := map[string]string{
+		"probes": "STEPWELL_PROBE_ADDRESS", "admin": "STEPWELL_ADMIN_ADDRESS", "grpc": "STEPWELL_NETWORK_LISTEN",
+		"scaler": "STEPWELL_SCALER_ADDRESS", "http": "STEPWELL_PORT",
+	}
+	each(t, func(t *testing.T, _ map[string]any, resources []resource) {
+		for _, deployment := range of[*appsv1.Deployment](resources) {
+			c := deployment.Spec.Template.Spec.Containers[0]
+			env := map[string]string{}
+			for _, variable := range c.Env {
+				env[variable.Name] = strings.TrimPrefix(variable.Value, ":")
+			}
+			if c.Name == "event-api" {
+				env["STEPWELL_NETWORK_LISTEN"] = env["STEPWELL_GRPC_PORT"] // it serves nobody but the public
+			}
+			want, got := map[string]string{}, map[string]string{}
+			for port, setting := range listeners {
+				if env[setting] != "" {
+					want[port] = env[setting]
+				}
+			}
+			for _, port := range c.Ports {
+				got[port.Name] = strconv.Itoa(int(port.ContainerPort))
+			}
+			require.Equal(t, want, got, deployment.Name)
+		}
+	})
 }
