@@ -46,7 +46,7 @@ type Deps struct {
 	Keys  eventapi.Keys
 	// HTTP and GRPC are where the public door listens.
 	HTTP []net.Listener
-	GRPC []net.Listener
+	GRPC []rpc.Listener
 	// Transport carries calls to apps, Signer signs them.
 	Transport http.RoundTripper
 	Signer    sdk.Signer
@@ -95,12 +95,11 @@ func New(config Config, deps Deps) (*System, error) {
 	s.add(runner.Name, services.runner.Run)
 	s.add(executor.Name, services.executor.Run)
 	for _, listener := range deps.GRPC {
-		public := rpc.NewListener(listener, nil, rpc.DrainDefault)
-		s.add("events over gRPC", rpc.NewServer(public, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
+		s.add("events over gRPC", rpc.NewServer(listener, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
 	}
 	for _, listener := range deps.HTTP {
 		handler := httpserver.Beside(deps.Routes, services.events.Handler())
-		s.add("event-api over HTTP", httpserver.New(listener, handler).Run)
+		s.add("event-api over HTTP", httpserver.New(listener, handler).LogTo(deps.Log).Run)
 	}
 	if config.Discovery.Scan || len(config.Discovery.URLs) > 0 {
 		s.add("discovery", discovery.New(config.Discovery, discovery.Deps{

@@ -109,8 +109,15 @@ func infrastructure() []rule {
 		third: []string{otel, testify},
 		why:   "what services measure and trace, for their tests",
 	}, {
+		pkg: "internal/certificate", tests: []string{"internal/certtest"},
+		why: "reads files, and knows no protocol above TLS",
+	}, {
+		pkg: "internal/certtest", ours: []string{"internal/certificate"}, third: []string{testify},
+		why: "certificates for tests",
+	}, {
 		pkg: "internal/rpc", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{grpc, otel, rpcStatus},
-		why: "sets up gRPC and maps the domain's errors to status codes",
+		tests: []string{"internal/certificate", "internal/certtest"},
+		why:   "sets up gRPC and maps the domain's errors to status codes",
 	}, {
 		pkg: "internal/config", third: []string{koanf, pflag, yaml},
 		why: "loads any struct, so it knows none of ours",
@@ -118,7 +125,7 @@ func infrastructure() []rule {
 		pkg: "internal/coalesce",
 		why: "merges calls of anything into batches",
 	}, {
-		pkg: "internal/httpserver",
+		pkg: "internal/httpserver", tests: []string{"internal/certificate", "internal/certtest"},
 		why: "bounds on net/http, whatever the routes",
 	}, {
 		pkg: "internal/process", third: []string{xsync},
@@ -126,9 +133,11 @@ func infrastructure() []rule {
 	}, {
 		pkg: "internal/daemon",
 		ours: []string{
-			"internal/config", "internal/httpserver", "internal/process", "internal/rpc", "internal/telemetry",
+			"internal/certificate", "internal/config", "internal/httpserver", "internal/process", "internal/rpc",
+			"internal/telemetry",
 		},
 		third: []string{cobra, grpc},
+		tests: []string{"internal/certtest"},
 		why:   "makes a program of any services",
 	}, {
 		pkg: "internal/apttest",

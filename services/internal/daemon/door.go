@@ -9,7 +9,9 @@ import (
 	"strconv"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
+	"github.com/stepwell/stepwell/services/internal/certificate"
 	"github.com/stepwell/stepwell/services/internal/httpserver"
 	"github.com/stepwell/stepwell/services/internal/rpc"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
@@ -20,6 +22,9 @@ type Door struct {
 	Host     string `koanf:"host" doc:"the address to listen at; empty for all that the machine has"`
 	Port     int    `koanf:"port" doc:"port for HTTP"`
 	GRPCPort int    `koanf:"grpc_port" doc:"port for events over gRPC; 0 for none"`
+	// The files are read again when they change.
+	TLSCertificate string `koanf:"tls_certificate" doc:"PEM file with a certificate, for TLS over HTTP and gRPC; empty for none"`
+	TLSKey         string `koanf:"tls_key" doc:"PEM file with the certificate's key"`
 }
 
 // DefaultDoor returns the defaults.
@@ -36,7 +41,14 @@ func (d Door) Validate() error {
 	check(d.Port > 0 && d.Port < 1<<16, "port is %d, it must be 1 to 65535", d.Port)
 	check(d.GRPCPort >= 0 && d.GRPCPort < 1<<16, "grpc_port is %d, it must be 0 to 65535", d.GRPCPort)
 	check(d.Port != d.GRPCPort, "port and grpc_port are both %d", d.Port)
+	if err := d.files().Check(false); err != nil {
+		check(false, "tls_certificate and tls_key belong together: %w", err)
+	}
 	return errors.Join(problems...)
+}
+
+func (d Door) files() certificate.Files {
+	return certificate.Files{Certificate: d.TLSCertificate, Key: d.TLSKey}
 }
 
 // HTTPAddress is where the door is open over HTTP.
@@ -66,23 +78,57 @@ func (p *Process) Listen(ctx context.Context, setting, address string) (net.List
 	return listener, nil
 }
 
+// Listeners are where a door is open.
+type Listeners struct {
+	HTTP net.Listener
+	// GRPC is nil if the door is not open over gRPC.
+	GRPC *rpc.Listener
+}
+
+// ListenAt listens where the door is, with TLS if it has a certificate.
+func (p *Process) ListenAt(ctx context.Context, d Door) (Listeners, error) {
+	var secure func(net.Listener) net.Listener
+	var secured credentials.TransportCredentials
+	if d.TLSCertificate != "" {
+		source, err := p.certificate(d.files())
+		if err != nil {
+			return Listeners{}, fmt.Errorf("tls_certificate, tls_key: %w", err)
+		}
+		secure, secured = source.Listen, rpc.Credentials(source.Server, nil)
+	}
+	var at Listeners
+	var err error
+	if at.HTTP, err = p.Listen(ctx, "port", d.HTTPAddress()); err != nil {
+		return Listeners{}, err
+	}
+	if secure != nil {
+		at.HTTP = secure(at.HTTP)
+	}
+	if d.GRPCPort == 0 {
+		return at, nil
+	}
+	listener, err := p.Listen(ctx, "grpc_port", d.GRPCAddress())
+	if err != nil {
+		return Listeners{}, err
+	}
+	public := rpc.NewListener(listener, secured, rpc.DrainDefault)
+	at.GRPC = &public
+	return at, nil
+}
+
 // Open opens the door: the handler over HTTP, beside the probes, and what register registers over gRPC.
 func (p *Process) Open(
 	ctx context.Context, d Door, handler http.Handler, register ...func(grpc.ServiceRegistrar),
 ) error {
-	listener, err := p.Listen(ctx, "port", d.HTTPAddress())
+	at, err := p.ListenAt(ctx, d)
 	if err != nil {
 		return err
 	}
-	p.Add("HTTP", httpserver.New(listener, httpserver.Beside(p.probes.Routes(), handler)).Run)
-	if d.GRPCPort == 0 {
-		return nil
+	p.Add("HTTP", httpserver.New(at.HTTP, httpserver.Beside(p.probes.Routes(), handler)).LogTo(p.Log).Run)
+	if at.GRPC != nil {
+		// Whose trace a call belongs to is for the service to say, which knows whether it may be made.
+		public := at.GRPC.Observed(telemetry.Telemetry{Meters: p.Telemetry.Meters})
+		p.Add("public gRPC", rpc.NewServer(public, p.Log, register...).Run)
 	}
-	if listener, err = p.Listen(ctx, "grpc_port", d.GRPCAddress()); err != nil {
-		return err
-	}
-	// Whose trace a call belongs to is for the service to say, which knows whether it may be made.
-	public := rpc.NewListener(listener, nil, rpc.DrainDefault).Observed(telemetry.Telemetry{Meters: p.Telemetry.Meters})
-	p.Add("public gRPC", rpc.NewServer(public, p.Log, register...).Run)
 	return nil
 }

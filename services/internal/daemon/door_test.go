@@ -27,6 +27,10 @@ func TestDoorIsChecked(t *testing.T) {
 		"port is 0, it must be 1 to 65535\ngrpc_port is -1, it must be 0 to 65535")
 	require.EqualError(t, daemon.Door{Port: 65536, GRPCPort: 65536}.Validate(),
 		"port is 65536, it must be 1 to 65535\ngrpc_port is 65536, it must be 0 to 65535\nport and grpc_port are both 65536")
+	const apart = "tls_certificate and tls_key belong together: give all of them or none"
+	require.EqualError(t, daemon.Door{Port: 1, TLSCertificate: "tls.crt"}.Validate(), apart)
+	require.EqualError(t, daemon.Door{Port: 1, TLSKey: "tls.key"}.Validate(), apart)
+	require.NoError(t, daemon.Door{Port: 1, TLSCertificate: "tls.crt", TLSKey: "tls.key"}.Validate())
 	require.Equal(t, "[::1]:80", daemon.Door{Host: "::1", Port: 80}.HTTPAddress())
 	require.Equal(t, ":81", daemon.Door{Port: 80, GRPCPort: 81}.GRPCAddress())
 	require.Empty(t, daemon.Door{Port: 80}.GRPCAddress())

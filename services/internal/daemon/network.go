@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/grpc"
 
+	"github.com/stepwell/stepwell/services/internal/certificate"
 	"github.com/stepwell/stepwell/services/internal/rpc"
 )
 
@@ -16,6 +18,10 @@ type Network struct {
 	State    string `koanf:"state" doc:"where the state service is: host:port, several with commas between; every address of a host is a replica"`
 	Runner   string `koanf:"runner" doc:"where the runner is"`
 	Executor string `koanf:"executor" doc:"where the executor is"`
+	// The files are read again when they change.
+	TLSCertificate string `koanf:"tls_certificate" doc:"PEM file with this program's certificate, for TLS between the services at both ends; empty for none"`
+	TLSKey         string `koanf:"tls_key" doc:"PEM file with the certificate's key"`
+	TLSCA          string `koanf:"tls_ca" doc:"PEM file with the authorities whose certificates the services show each other"`
 }
 
 // DefaultNetwork returns the defaults: each service at the host of its name.
@@ -23,18 +29,54 @@ func DefaultNetwork() Network {
 	return Network{Listen: ":9000", State: "state:9000", Runner: "runner:9000", Executor: "executor:9000"}
 }
 
-// Validate returns every problem at once.
+// Validate returns every problem at once, but those of files.
 func (n Network) Validate() error {
-	_, err := n.tcp()
+	_, err := rpc.NewTCP(n.config())
+	if tlsErr := n.files().Check(true); tlsErr != nil {
+		err = errors.Join(err, fmt.Errorf("tls_certificate, tls_key and tls_ca belong together: %w", tlsErr))
+	}
 	return err
 }
 
-func (n Network) tcp() (*rpc.TCP, error) {
-	return rpc.NewTCP(rpc.TCPConfig{
+func (n Network) files() certificate.Files {
+	return certificate.Files{Certificate: n.TLSCertificate, Key: n.TLSKey, CA: n.TLSCA}
+}
+
+func (n Network) config() rpc.TCPConfig {
+	return rpc.TCPConfig{
 		Addresses: map[string]string{"listen": n.Listen},
 		Targets:   map[string]string{"state": n.State, "runner": n.Runner, "executor": n.Executor},
 		DrainFor:  rpc.DrainDefault,
-	})
+	}
+}
+
+// tcp makes the network. All that a program serves and calls has one certificate.
+func (p *Process) tcp(n Network) (*rpc.TCP, error) {
+	config := n.config()
+	if n.TLSCertificate != "" {
+		source, err := p.certificate(n.files())
+		if err != nil {
+			return nil, fmt.Errorf("network.tls_certificate, network.tls_key, network.tls_ca: %w", err)
+		}
+		config.Credentials = rpc.Credentials(source.Server, source.Client)
+	}
+	return rpc.NewTCP(config)
+}
+
+// certificate opens a certificate once for the whole program.
+func (p *Process) certificate(files certificate.Files) (*certificate.Source, error) {
+	if source, open := p.certificates[files]; open {
+		return source, nil
+	}
+	source, err := certificate.Open(files, p.Log)
+	if err != nil {
+		return nil, err
+	}
+	if p.certificates == nil {
+		p.certificates = map[certificate.Files]*certificate.Source{}
+	}
+	p.certificates[files] = source
+	return source, nil
 }
 
 // Serve serves to the other programs.
@@ -49,7 +91,7 @@ func (p *Process) ServeAt(n Network, setting, address string, register ...func(g
 }
 
 func (p *Process) serve(n Network, setting string, register ...func(grpc.ServiceRegistrar)) error {
-	network, err := n.tcp()
+	network, err := p.tcp(n)
 	if err != nil {
 		return fmt.Errorf("%s: %w", setting, err)
 	}
@@ -78,7 +120,7 @@ func (p *Process) Dial(n Network, name string) (*grpc.ClientConn, error) {
 
 // DialOptional is Dial for a service that the program can do without for a while.
 func (p *Process) DialOptional(n Network, name string) (*grpc.ClientConn, error) {
-	network, err := n.tcp()
+	network, err := p.tcp(n)
 	if err != nil {
 		return nil, err
 	}

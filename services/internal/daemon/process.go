@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stepwell/stepwell/services/internal/certificate"
 	"github.com/stepwell/stepwell/services/internal/httpserver"
 	"github.com/stepwell/stepwell/services/internal/process"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
@@ -31,6 +32,8 @@ type Process struct {
 	probes  *Probes
 	parts   []process.Part
 	closers []func(ctx context.Context) error
+	// certificates are those that are open.
+	certificates map[certificate.Files]*certificate.Source
 }
 
 // Probes answer whether the program is alive and ready.

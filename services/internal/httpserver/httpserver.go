@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -35,6 +38,26 @@ func New(listener net.Listener, handler http.Handler) *Server {
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
 	}}
+}
+
+// LogTo has the log told what goes wrong with connections, instead of the standard error of the process: panics of the
+// handler, and, for who looks for it, clients that cannot agree on TLS, which is anybody who knocks.
+func (s *Server) LogTo(logger *slog.Logger) *Server {
+	s.server.ErrorLog = log.New(complaints{logger}, "", 0)
+	return s
+}
+
+// complaints are what net/http has to say, one a call.
+type complaints struct{ log *slog.Logger }
+
+// Write implements io.Writer.
+func (c complaints) Write(complaint []byte) (int, error) {
+	level, text := slog.LevelError, strings.TrimSpace(string(complaint))
+	if strings.HasPrefix(text, "http: TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), level, "HTTP server complains", slog.String("error", text))
+	return len(complaint), nil
 }
 
 // Beside serves the routes, by their patterns, and everything else by next.

@@ -34,6 +34,8 @@ const (
 	StreamMax = connectionAgeGrace - 10*time.Second
 	// callsPerConnectionMax bounds the calls that one client has under way.
 	callsPerConnectionMax = 1000
+	// headerBytesMax bounds the headers of a call, which are kept in memory before anybody looks at them.
+	headerBytesMax = 64 << 10
 )
 
 // serviceConfig says how clients call. Every call goes to the next replica; with none, it waits until its deadline.
@@ -153,6 +155,7 @@ func newListener(
 		grpc.Creds(secured),
 		grpc.ConnectionTimeout(connectTimeout),
 		grpc.MaxConcurrentStreams(callsPerConnectionMax),
+		grpc.MaxHeaderListSize(headerBytesMax),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery / 2, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: age, MaxConnectionAgeGrace: connectionAgeGrace, Time: pingEvery, Timeout: pingTimeout,

@@ -2,22 +2,16 @@ package rpc
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"math/big"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -229,49 +223,19 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// TestCredentialsSecureBothEnds: the certificate must name the host of the target, and who has none is not let in.
-func TestCredentialsSecureBothEnds(t *testing.T) {
+// TestHeadersAreBounded: one that has too many fails, and its connection goes on.
+func TestHeadersAreBounded(t *testing.T) {
 	t.Parallel()
-	both := mutualTLS(t, "state.stepwell")
-	r := (&replica{name: "r"}).start(t, TCPConfig{Credentials: both})
-	dns := &hosts{}
-	dns.set(nil, "state.stepwell", "other.stepwell")
-	secured := TCPConfig{Credentials: both, LookupHost: dns.lookup}
-	answered, err := call(t.Context(), client(t, secured, "state.stepwell:"+port(t, r)))
-	require.NoError(t, err)
-	require.Equal(t, "r", answered)
-	strange := TCPConfig{Credentials: mutualTLS(t, "state.stepwell"), LookupHost: dns.lookup}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	for name, conn := range map[string]*grpc.ClientConn{
-		"other name": client(t, secured, "other.stepwell:"+port(t, r)),
-		"plain text": client(t, TCPConfig{}, r.host),
-		"stranger":   client(t, strange, "state.stepwell:"+port(t, r)),
-	} {
-		_, err := call(ctx, conn)
-		require.ErrorIs(t, err, stepwell.ErrUnavailable, name)
+	r := (&replica{name: "r"}).start(t, TCPConfig{})
+	conn := client(t, TCPConfig{}, r.host)
+	with := func(bytes int) error {
+		_, err := call(metadata.AppendToOutgoingContext(t.Context(), "x-much", strings.Repeat("x", bytes)), conn)
+		return err
 	}
-}
-
-// mutualTLS are credentials of a certificate that is its own authority.
-func mutualTLS(t *testing.T, host string) credentials.TransportCredentials {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{host}, IsCA: true,
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	certificate, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(certificate)
-	return credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, RootCAs: pool, ClientCAs: pool,
-		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13,
-	})
+	require.NoError(t, with(headerBytesMax/2))
+	require.Error(t, with(headerBytesMax))
+	require.NoError(t, with(headerBytesMax/2))
+	require.Equal(t, int64(2), r.calls.Load())
 }
 
 func TestNetworkThatCannotBeIsRefused(t *testing.T) {

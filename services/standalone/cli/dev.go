@@ -20,6 +20,7 @@ import (
 	"github.com/stepwell/stepwell/services/event-api/discovery"
 	"github.com/stepwell/stepwell/services/executor"
 	"github.com/stepwell/stepwell/services/internal/queue/memqueue"
+	"github.com/stepwell/stepwell/services/internal/rpc"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/standalone"
@@ -108,10 +109,14 @@ func (o *devOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var grpcListeners []net.Listener
+	var grpcListeners []rpc.Listener
 	if o.grpcPort != 0 {
-		if grpcListeners, err = listen(ctx, o.host, o.grpcPort); err != nil {
+		listeners, err := listen(ctx, o.host, o.grpcPort)
+		if err != nil {
 			return err
+		}
+		for _, listener := range listeners {
+			grpcListeners = append(grpcListeners, rpc.NewListener(listener, nil, rpc.DrainDefault))
 		}
 	}
 	system, err := standalone.New(standalone.Config{Runner: runner.DefaultConfig(), Executor: o.executor, Discovery: o.discovery}, standalone.Deps{

@@ -57,10 +57,10 @@ func (f findings) print(w io.Writer) {
 func newDoctor(version string, environ []string, o *options) *cobra.Command {
 	program, s := startProgram(version, environ)
 	cmd := program.LoadedCommand(&cobra.Command{
-		Use: "doctor", Short: "Check the settings of `stepwell start`, and all that they name: Postgres, Redis, keys, apps",
-		Long: "Check the settings of `stepwell start`, and all that they name: Postgres, Redis, keys, apps, and the server if\n" +
-			"it runs. Each line is ok, a warning or a problem, with what to do. It changes nothing, and exits with 1 if there\n" +
-			"is a problem.",
+		Use: "doctor", Short: "Check the settings of `stepwell start`, and all that they name: Postgres, Redis, keys, certificate, apps",
+		Long: "Check the settings of `stepwell start`, and all that they name: Postgres, Redis, keys, the certificate, apps, and\n" +
+			"the server if it runs. Each line is ok, a warning or a problem, with what to do. It changes nothing, and exits with 1\n" +
+			"if there is a problem.",
 		Example: "  stepwell doctor --config stepwell.yaml",
 	}, func(cmd *cobra.Command) error {
 		report := s.examine(cmd.Context(), o.server)
@@ -94,10 +94,16 @@ func (s *startSettings) examine(ctx context.Context, server string) findings {
 	if len(s.Apps.URLs) == 0 {
 		f.add(fine, "app", "none in apps.urls: apps register themselves, or name their endpoints there")
 	}
-	if server == serverDefault { // nobody said where it is
-		server = "http://" + localAddress(s.HTTPAddress())
+	shown := s.examineCertificate(&f)
+	if server != serverDefault {
+		examineServer(ctx, &f, server, nil)
+		return f
 	}
-	examineServer(ctx, &f, server)
+	scheme := "http://" // nobody said where it is
+	if shown != nil {
+		scheme = "https://"
+	}
+	examineServer(ctx, &f, scheme+localAddress(s.HTTPAddress()), shown)
 	return f
 }
 

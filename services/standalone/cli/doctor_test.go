@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stepwell/stepwell/services/internal/certtest"
 	"github.com/stepwell/stepwell/services/internal/pgtest"
 	"github.com/stepwell/stepwell/services/internal/redistest"
 	"github.com/stepwell/stepwell/services/internal/sdk"
@@ -151,6 +153,40 @@ func TestDoctorOfAppsAndServers(t *testing.T) {
 		out, _ = stepwellIn(t, settings, "doctor", "--server", s.URL)
 		require.Equal(t, []string{strings.ReplaceAll(line, "%", s.URL)}, linesOf(out, "server"))
 	}
+}
+
+// TestDoctorOfTheCertificate: it says when it ends, and asks the server at its own address, whose name the certificate
+// need not have.
+func TestDoctorOfTheCertificate(t *testing.T) {
+	t.Parallel()
+	folder, authority := t.TempDir(), certtest.New(t)
+	files := authority.Write(t, folder, nil, "events.example.com")
+	settings := patient(t, map[string]string{
+		"STEPWELL_TLS_CERTIFICATE": files.Certificate, "STEPWELL_TLS_KEY": files.Key, "STEPWELL_HOST": "127.0.0.1",
+	})
+	p := startProduction(t, settings)
+	p.says("msg=ready", "dependency=postgres")
+	settings["STEPWELL_PORT"] = p.port
+	out, _ := stepwellIn(t, settings, "doctor")
+	require.Contains(t, linesOf(out, "tls")[0], "ok tls the certificate is good for 0 days, until ")
+	require.Equal(t, []string{"ok server ready at https://127.0.0.1:" + p.port}, linesOf(out, "server"))
+
+	soon, key := authority.Issue(t, 10*time.Minute, "events.example.com")
+	certtest.Put(t, folder, "tls.crt", soon)
+	out, _ = stepwellIn(t, settings, "doctor")
+	require.Contains(t, linesOf(out, "tls")[0], "problem tls tls_certificate, tls_key: ")
+	require.Contains(t, linesOf(out, "tls")[0], "private key does not match public key")
+	certtest.Put(t, folder, "tls.key", key)
+	require.Eventually(t, func() bool { // the server looks at its files once a second
+		out, _ = stepwellIn(t, settings, "doctor")
+		return linesOf(out, "server")[0] == "ok server ready at https://127.0.0.1:"+p.port
+	}, patience, 100*time.Millisecond)
+	require.Contains(t, linesOf(out, "tls")[0], "warning tls the certificate ends in 0 days, at ")
+
+	other := authority.Write(t, t.TempDir(), nil, "127.0.0.1")
+	settings["STEPWELL_TLS_CERTIFICATE"], settings["STEPWELL_TLS_KEY"] = other.Certificate, other.Key
+	out, _ = stepwellIn(t, settings, "doctor")
+	require.Contains(t, linesOf(out, "server")[0], "it shows another certificate than the one in tls_certificate")
 }
 
 // startStrict serves an SDK that always answers with a status.

@@ -3,10 +3,13 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -16,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stepwell/stepwell/services/executor"
+	"github.com/stepwell/stepwell/services/internal/certificate"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 )
 
@@ -25,8 +29,11 @@ const (
 	examineAnswersMax = sdk.RegistrationBytesMax
 )
 
-// send sends a request on a connection of its own, and reads the answer.
-func send(ctx context.Context, method, url string, header http.Header, body []byte) (sdk.Response, error) {
+// send sends a request on a connection of its own, and reads the answer. With shown, who answers must show exactly this
+// certificate, under whatever name it was called.
+func send(
+	ctx context.Context, method, url string, header http.Header, body []byte, shown *x509.Certificate,
+) (sdk.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
@@ -36,6 +43,9 @@ func send(ctx context.Context, method, url string, header http.Header, body []by
 	request.Header = header
 	transport := executor.NewTransport() // what it refuses to call, the server refuses, too
 	transport.DisableKeepAlives = true
+	if shown != nil {
+		transport.TLSClientConfig = expect(shown)
+	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return sdk.Response{}, err
@@ -59,7 +69,7 @@ func (s *startSettings) examineApp(ctx context.Context, f *findings, url string)
 	}
 	header := ask.Header()
 	header.Set(sdk.HeaderSignature, signed.Signature)
-	response, err := send(ctx, http.MethodPut, url, header, signed.Body)
+	response, err := send(ctx, http.MethodPut, url, header, signed.Body, nil)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		f.add(problem, check, "%s: nobody listens there: start the app, or correct apps.urls", url)
@@ -92,11 +102,62 @@ func localAddress(listening string) string {
 	return listening
 }
 
-// examineServer asks the server, if it runs, whether it is ready.
-func examineServer(ctx context.Context, f *findings, server string) {
+// examineCertificate reads the files of the public door, and returns its certificate; nil if it has none.
+func (s *startSettings) examineCertificate(f *findings) *x509.Certificate {
+	const check = "tls"
+	if s.TLSCertificate == "" {
+		return nil
+	}
+	source, err := certificate.Open(
+		certificate.Files{Certificate: s.TLSCertificate, Key: s.TLSKey}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		f.add(problem, check, "tls_certificate, tls_key: %v", err)
+		return nil
+	}
+	leaf := source.Leaf()
+	judgeCertificate(f, leaf, time.Now())
+	return leaf
+}
+
+// judgeCertificate says what its dates mean.
+func judgeCertificate(f *findings, leaf *x509.Certificate, now time.Time) {
+	const check = "tls"
+	days, end := int(leaf.NotAfter.Sub(now).Hours()/24), leaf.NotAfter.UTC().Format(time.DateTime)
+	switch {
+	case now.After(leaf.NotAfter):
+		f.add(problem, check, "the certificate ended at %s UTC: put a new one into its file, it needs no restart", end)
+	case now.Before(leaf.NotBefore):
+		f.add(problem, check, "the certificate begins at %s UTC: is the clock right?", leaf.NotBefore.UTC().Format(time.DateTime))
+	case certificate.EndsSoon(leaf, now):
+		f.add(warning, check, "the certificate ends in %d days, at %s UTC: put a new one into its file, it needs no restart", days, end)
+	default:
+		f.add(fine, check, "the certificate is good for %d days, until %s UTC", days, end)
+	}
+}
+
+// errOtherCertificate is why what answers is not the server.
+var errOtherCertificate = errors.New("it shows another certificate than the one in tls_certificate")
+
+// expect is for calling a server by another name than its certificate has.
+func expect(shown *x509.Certificate) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // more is asked for below: this certificate and no other
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if !state.PeerCertificates[0].Equal(shown) {
+				return errOtherCertificate
+			}
+			return nil
+		},
+	}
+}
+
+// examineServer asks the server, if it runs, whether it is ready. shown is the certificate that it must have; nil for one
+// that proves its name.
+func examineServer(ctx context.Context, f *findings, server string, shown *x509.Certificate) {
 	const check = "server"
 	server = strings.TrimRight(server, "/")
-	response, err := send(ctx, http.MethodGet, server+"/readyz", http.Header{}, nil)
+	response, err := send(ctx, http.MethodGet, server+"/readyz", http.Header{}, nil, shown)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		f.add(fine, check, "none runs at %s; `stepwell start` starts it, --server says where else it is", server)
 		return

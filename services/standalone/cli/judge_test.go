@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/x509"
 	"testing"
 	"time"
 
@@ -29,6 +30,33 @@ func TestJudgePostgres(t *testing.T) {
 		judgePostgres(&f, facts, defaultStartSettings())
 		require.Len(t, f, 1)
 		require.Equal(t, text, string(f[0].Verdict)+": "+f[0].Text)
+	}
+}
+
+// TestJudgeCertificate: a short-lived one is renewed late in its life, and that is well.
+func TestJudgeCertificate(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for _, test := range []struct {
+		lasts, age time.Duration
+		verdict    verdict
+		text       string
+	}{
+		{90 * day, 10 * day, fine, "the certificate is good for 80 days, until 2026-05-30 00:00:00 UTC"},
+		{90 * day, 75 * day, fine, "the certificate is good for 15 days, until 2026-05-30 00:00:00 UTC"},
+		{90 * day, 81 * day, warning, "the certificate ends in 9 days, at 2026-05-30 00:00:00 UTC: put a new one into its file, it " +
+			"needs no restart"},
+		{90 * day, 91 * day, problem, "the certificate ended at 2026-05-30 00:00:00 UTC: put a new one into its file, it needs no " +
+			"restart"},
+		{90 * day, -time.Hour, problem, "the certificate begins at 2026-03-01 00:00:00 UTC: is the clock right?"},
+		{day, 12 * time.Hour, fine, "the certificate is good for 0 days, until 2026-03-02 00:00:00 UTC"},
+		{day, 20 * time.Hour, warning, "the certificate ends in 0 days, at 2026-03-02 00:00:00 UTC: put a new one into its file, it " +
+			"needs no restart"},
+	} {
+		var f findings
+		judgeCertificate(&f, &x509.Certificate{NotBefore: begin, NotAfter: begin.Add(test.lasts)}, begin.Add(test.age))
+		require.Equal(t, findings{{Verdict: test.verdict, Check: "tls", Text: test.text}}, f)
 	}
 }
 

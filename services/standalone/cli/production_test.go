@@ -30,6 +30,7 @@ const (
 type production struct {
 	*testing.T
 	origin string
+	port   string
 	log    *output
 	cancel context.CancelFunc
 	ended  chan error
@@ -52,7 +53,7 @@ func startProduction(t *testing.T, settings map[string]string) *production {
 	for range 20 { // somebody else may be faster at the port
 		port := free(t)
 		p := &production{
-			T: t, origin: "http://127.0.0.1:" + port, ended: make(chan error, 1), log: &output{wrote: make(chan struct{}, 1)},
+			T: t, origin: "http://127.0.0.1:" + port, port: port, ended: make(chan error, 1), log: &output{wrote: make(chan struct{}, 1)},
 		}
 		root := cli.New("v1.2.3", environment)
 		root.SetArgs([]string{"start", "--host=127.0.0.1", "--port=" + port, "--grpc-port=0"})

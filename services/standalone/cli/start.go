@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,7 +101,7 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 		Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud,
 		Routes: p.Probes().Routes(), Log: p.Log,
 	}
-	if deps.HTTP, deps.GRPC, err = s.listen(ctx, p); err != nil {
+	if err := s.listen(ctx, p, &deps); err != nil {
 		return err
 	}
 	system, err := standalone.New(
@@ -118,20 +117,17 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 }
 
 // listen listens at the door.
-func (s *startSettings) listen(ctx context.Context, p *daemon.Process) (http, grpc []net.Listener, err error) {
-	listener, err := p.Listen(ctx, "port", s.HTTPAddress())
+func (s *startSettings) listen(ctx context.Context, p *daemon.Process, deps *standalone.Deps) error {
+	at, err := p.ListenAt(ctx, s.Door)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	http = append(http, listener)
+	deps.HTTP = append(deps.HTTP, at.HTTP)
+	if at.GRPC != nil {
+		deps.GRPC = append(deps.GRPC, *at.GRPC)
+	}
 	p.Log.InfoContext(ctx, "listening", slog.String("http", s.HTTPAddress()), slog.String("grpc", s.GRPCAddress()))
-	if s.GRPCPort == 0 {
-		return http, nil, nil
-	}
-	if listener, err = p.Listen(ctx, "grpc_port", s.GRPCAddress()); err != nil {
-		return nil, nil, err
-	}
-	return http, append(grpc, listener), nil
+	return nil
 }
 
 const (
