@@ -257,6 +257,8 @@ func TestNobodyTakesEvents(t *testing.T) {
 	}
 	require.Contains(t, r.log.String(), "dial 10.0.0.7")
 	require.Contains(t, r.log.String(), "status=503")
+	require.Contains(t, r.log.String(), "route=/e/{key}")
+	require.NotContains(t, r.log.String(), "/e/key", "the path holds the key, which nobody may see (I27)")
 
 	r.runner.fail = errors.New("secret")
 	recorder := r.do(http.MethodPost, "/e/key", `{"name":"a"}`)

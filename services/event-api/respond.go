@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/sdk"
@@ -69,11 +70,19 @@ func (s *Service) problem(r *http.Request, err error) (int, string) {
 		return status, err.Error()
 	}
 	s.deps.Log.WarnContext(r.Context(), "request failed", slog.String("method", r.Method),
-		slog.String("path", r.URL.Path), slog.Int("status", status), slog.String("error", err.Error()))
+		slog.String("route", routeOf(r)), slog.Int("status", status), slog.String("error", err.Error()))
 	if status == http.StatusServiceUnavailable {
 		return status, "temporarily unavailable, try again"
 	}
 	return status, "internal error: the server's log says more"
+}
+
+// routeOf is the route of a request, for logs: its path may hold a key.
+func routeOf(r *http.Request) string {
+	if _, path, found := strings.Cut(r.Pattern, " "); found {
+		return path
+	}
+	return r.Pattern
 }
 
 // fail answers with an error in the form that SDKs read.
