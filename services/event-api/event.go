@@ -62,7 +62,11 @@ func (s *Service) publishBody(
 	if err != nil {
 		return nil, err
 	}
-	return s.publish(r.Context(), environment, drafts, parseSeed(r.Header.Get(sdk.HeaderEventIDSeed), time.Now()))
+	ids, err := s.publish(r.Context(), environment, drafts, parseSeed(r.Header.Get(sdk.HeaderEventIDSeed), time.Now()))
+	if err == nil {
+		s.metrics.acked.Add(r.Context(), len(ids), s.metrics.overHTTP)
+	}
+	return ids, err
 }
 
 // published is the answer to a publish request. The JS SDK needs the status in the body.
@@ -209,6 +213,7 @@ func (s *Service) Publish(ctx context.Context, m *eventv1.PublishRequest) (*even
 	if err != nil {
 		return nil, err
 	}
+	s.metrics.acked.Add(ctx, len(ids), s.metrics.overGRPC)
 	response := &eventv1.PublishResponse{EventIds: make([]string, len(ids))}
 	for i, id := range ids {
 		response.EventIds[i] = id.String()

@@ -18,6 +18,7 @@ import (
 	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	"github.com/stepwell/stepwell/services/executor/executorclient"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -57,12 +58,15 @@ type Deps struct {
 	// ServerKind is what SDKs are told that this server is: sdk.KindDev or sdk.KindCloud.
 	ServerKind string
 	Log        *slog.Logger
+	// Telemetry is optional.
+	Telemetry telemetry.Telemetry
 }
 
 // Service is the event-api.
 type Service struct {
 	eventv1.UnimplementedEventServiceServer
 	deps     Deps
+	metrics  metrics
 	eventIDs *stepwell.EventIDs
 	tokens   tokens
 	// waiters holds a token for each request that waits for a run to end.
@@ -85,8 +89,12 @@ func New(deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event-api: %w", err)
 	}
+	measured, err := newMetrics(deps.Telemetry.Meter())
+	if err != nil {
+		return nil, fmt.Errorf("event-api: %w", err)
+	}
 	return &Service{
-		deps: deps, eventIDs: stepwell.NewEventIDs(rand.Reader), tokens: tokens,
+		deps: deps, metrics: measured, eventIDs: stepwell.NewEventIDs(rand.Reader), tokens: tokens,
 		waiters: make(chan struct{}, outputWaitersMax), syncing: make(chan struct{}, 1),
 		catalogs: map[stepwell.EnvironmentID]store.Functions{},
 	}, nil
@@ -146,7 +154,7 @@ func (s *Service) routes() []route {
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		mux.HandleFunc(r.pattern, r.serve)
+		mux.HandleFunc(r.pattern, s.measured(r.pattern, r.serve))
 	}
 	return s.withServerKind(mux)
 }

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -54,9 +55,11 @@ func (s *Service) publish(
 	if len(events) == 0 {
 		return ids, nil
 	}
+	began := time.Now()
 	if err := s.store(ctx, events); err != nil {
 		return nil, fmt.Errorf("publish events: %w", err)
 	}
+	s.metrics.commit.Record(ctx, time.Since(began), telemetry.Labels{})
 	return ids, nil
 }
 
@@ -88,6 +91,7 @@ func (s *Service) store(ctx context.Context, events []stepwell.Event) error {
 	if storeErr != nil {
 		return errors.Join(err, storeErr)
 	}
+	s.metrics.unrouted.Add(ctx, len(events), telemetry.Labels{})
 	s.deps.Log.WarnContext(ctx, "events stored to be routed later", slog.Int("events", len(events)),
 		slog.String("reason", err.Error()))
 	return nil

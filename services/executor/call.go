@@ -64,6 +64,7 @@ type caller struct {
 	transport http.RoundTripper
 	signer    sdk.Signer
 	timeout   time.Duration
+	phases    phases
 }
 
 // call makes the item's call and says what came of it. An outcome is meaningless if the context has ended.
@@ -163,6 +164,8 @@ func (c caller) follow(ctx context.Context, r request) (sdk.Response, error) {
 
 // sendOnce returns the answer, or where it redirects to.
 func (c caller) sendOnce(ctx context.Context, r request) (_ sdk.Response, next string, _ error) {
+	ctx, done := c.phases.begin(ctx)
+	defer done()
 	out, err := http.NewRequestWithContext(ctx, r.method, r.target, bytes.NewReader(r.body))
 	if err != nil {
 		return sdk.Response{}, "", fmt.Errorf("make request: %w", err)

@@ -80,6 +80,19 @@ func (c *circuits) admit(origin string, now time.Time) (_ outage, admitted bool)
 	return missed, true
 }
 
+// open counts the origins whose circuit is open.
+func (c *circuits) open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, known := range c.origins {
+		if known.openFor > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // answered closes the origin's circuit.
 func (c *circuits) answered(ctx context.Context, origin string) {
 	c.mu.Lock()

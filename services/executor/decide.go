@@ -9,6 +9,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -77,6 +78,8 @@ func (v *visit) call(ctx context.Context, lease queue.Lease) (*engine.Call, erro
 		}
 	}
 	call := s.newCall(state, item, lease.Generation)
+	s.began(ctx, state, item, call.StartedAt)
+	v.calling = &state.Function
 	call.Outcome = s.apps.call(ctx, state, item, lease.Generation)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("call given up: %w", context.Cause(ctx))
@@ -84,6 +87,7 @@ func (v *visit) call(ctx context.Context, lease queue.Lease) (*engine.Call, erro
 	call.EndedAt = time.Now()
 	switch {
 	case call.Outcome.Unreached != nil:
+		s.metrics.unreached.Add(ctx, 1, telemetry.Labels{})
 		s.circuits.failed(ctx, origin, call.Outcome.Unreached.Message, call.StartedAt, call.EndedAt)
 	case call.Outcome.HTTPStatus != 0:
 		s.circuits.answered(ctx, origin)

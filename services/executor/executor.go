@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,8 +19,10 @@ import (
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -107,6 +110,8 @@ type Deps struct {
 	// ServerKind is what apps are told that this server is: sdk.KindDev or sdk.KindCloud.
 	ServerKind string
 	Log        *slog.Logger
+	// Telemetry is optional.
+	Telemetry telemetry.Telemetry
 }
 
 // Service is the executor.
@@ -126,6 +131,12 @@ type Service struct {
 	expressions expr.Cache
 	// nudges holds a token if a runner is to be told.
 	nudges chan struct{}
+	// busy counts the items that are worked on.
+	busy    atomic.Int64
+	metrics metrics
+	results map[itemResult]telemetry.Labels
+	runs    *runtelemetry.Recorder
+	recent  *recent
 }
 
 // New checks configuration and dependencies and starts nothing.
@@ -137,9 +148,19 @@ func New(config Config, deps Deps) (*Service, error) {
 		deps.Random == nil || deps.Log == nil || deps.ServerKind == "" {
 		return nil, errors.New("executor: state, queue, runner, transport, gateway, random, server kind and log are needed")
 	}
+	measured, err := newMetrics(deps.Telemetry.Meter())
+	if err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
+	runs, err := runtelemetry.New(deps.Telemetry)
+	if err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
+	}
 	s := &Service{
-		config: config, deps: deps,
-		apps: caller{transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout},
+		config: config, deps: deps, metrics: measured, results: results(), runs: runs, recent: newRecent(),
+		apps: caller{
+			transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout, phases: measured.phases,
+		},
 		fetches: fetcher{
 			transport: deps.Gateway, timeout: config.CallTimeout, slots: make(chan struct{}, config.Workers),
 		},
@@ -151,6 +172,9 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	for range config.Workers {
 		s.slots <- struct{}{}
+	}
+	if err := s.addGauges(deps.Telemetry.Meter()); err != nil {
+		return nil, fmt.Errorf("executor: %w", err)
 	}
 	return s, nil
 }
@@ -177,6 +201,7 @@ func (s *Service) Run(ctx context.Context) error {
 		leased, err := s.deps.Queue.Lease(ctx, queue.LeaseRequest{Now: now, Max: free, Until: now.Add(s.config.LeaseFor)})
 		s.freeSlots(free - len(leased.Leases))
 		for _, lease := range leased.Leases {
+			s.metrics.queueWait.Record(ctx, now.Sub(lease.Item.DueAt), telemetry.Labels{})
 			workers.Go(func() {
 				defer s.freeSlots(1)
 				s.work(ctx, working, lease)

@@ -63,6 +63,10 @@ func (s *Service) report(
 		return err
 	}
 	committed, err := s.commitDecision(ctx, &decided)
+	if err == nil {
+		s.runs.Committed(ctx, decided.call.State.Function, decided.transition)
+		s.runs.Queued(ctx, committed.Opened)
+	}
 	if err == nil && !decided.transition.Keep {
 		s.queueOpened(ctx, item, committed)
 	}

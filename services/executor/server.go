@@ -37,6 +37,9 @@ func (s *Service) Checkpoint(
 	if err != nil {
 		return nil, fmt.Errorf("commit checkpoint: %w", err)
 	}
+	if results[0].Err == nil {
+		s.runs.Committed(ctx, s.recent.of(run).function, transition)
+	}
 	return &executorv1.CheckpointResponse{}, results[0].Err
 }
 

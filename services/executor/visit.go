@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -20,11 +21,15 @@ type visit struct {
 	state *stepwell.RunState
 	// loadedAt is when state came from the store; function and app are as they were then.
 	loadedAt time.Time
+	// calling is the function of a call of which is not told yet how it ended; nil if there is none.
+	calling *stepwell.Function
 }
 
 // work settles the leased item and, for a while, what follows of the same run. ctx ends when the service is to stop,
 // working when it cannot wait any longer.
 func (s *Service) work(ctx, working context.Context, lease queue.Lease) {
+	s.busy.Add(1)
+	defer s.busy.Add(-1)
 	v := &visit{service: s, began: time.Now()}
 	for calls := 1; ; calls++ {
 		stay := ctx.Err() == nil && calls < s.config.StayCallsMax && time.Since(v.began) < s.config.StayFor
@@ -54,11 +59,32 @@ func (v *visit) reload(ctx context.Context, id stepwell.ItemID) (stepwell.RunSta
 		return stepwell.RunState{}, stepwell.Item{}, fmt.Errorf("load run: %w", err)
 	}
 	v.state, v.loadedAt = &state, time.Now()
+	v.service.recent.learn(state)
 	item, open := state.Run.Progress.OpenItem(id)
 	if !open {
 		return stepwell.RunState{}, stepwell.Item{}, fmt.Errorf("item is not open: %w", stepwell.ErrConflict)
 	}
 	return state, item, nil
+}
+
+// settled tells what was committed.
+func (v *visit) settled(ctx context.Context, d decision, committed store.Committed) {
+	s := v.service
+	s.metrics.items.Add(ctx, 1, s.results[itemSettled])
+	s.runs.Queued(ctx, committed.Opened)
+	if d.call == nil {
+		return
+	}
+	s.runs.Committed(ctx, d.call.State.Function, d.transition)
+	v.called(ctx, runtelemetry.RequestStatus(d.transition.Attempt.Status.String()))
+}
+
+// called tells how a call ended, if there was one.
+func (v *visit) called(ctx context.Context, status runtelemetry.RequestStatus) {
+	if v.calling != nil {
+		v.service.runs.Called(ctx, *v.calling, status)
+		v.calling = nil
+	}
 }
 
 // advance does to the state what the commit did to the run, by the same rules. If nobody recorded a step since it was

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -25,22 +26,30 @@ func (v *visit) settle(ctx context.Context, lease queue.Lease, stay bool) *queue
 		var committed store.Committed
 		committed, err = s.commitDecision(holding, &decided)
 		if err == nil {
+			v.settled(ctx, decided, committed)
 			v.advance(decided.transition, committed)
 			return s.acknowledge(ctx, lease, committed, stay)
 		}
 	}
+	v.called(ctx, runtelemetry.RequestDropped)
 	var outage *outageError
+	result := itemFailed
+	defer func() { s.metrics.items.Add(ctx, 1, s.results[result]) }()
 	switch {
 	case errors.Is(err, stepwell.ErrConflict), errors.Is(err, stepwell.ErrNotFound):
 		// Somebody else settled it, or the run has ended: nobody needs the item any more.
+		result = itemSettledBefore
 		log.DebugContext(ctx, "item is settled already", slog.String("reason", err.Error()))
 		return s.acknowledge(ctx, lease, store.Committed{}, false)
 	case errors.Is(context.Cause(holding), stepwell.ErrLeaseLost):
+		result = itemLost
 		log.WarnContext(ctx, "lease lost, another executor goes on")
 	case errors.As(err, &outage):
+		result = itemWaits
 		log.DebugContext(ctx, "item waits for its app", slog.Time("due_at", outage.tryAt))
 		s.release(ctx, lease, outage.tryAt)
 	case stepwell.Retryable(err), ctx.Err() != nil:
+		result = itemHandedBack
 		log.WarnContext(ctx, "item handed back", slog.String("error", err.Error()))
 		s.release(ctx, lease, time.Now().Add(handBackDelay))
 	default:

@@ -71,7 +71,7 @@ func (s *Service) CancelRun(
 		return nil, fmt.Errorf("cancel: %w", err)
 	}
 	now, item := time.Now(), stepwell.NewCancelItem(state.Run, 0).ID
-	ended, err := s.commit(ctx, now, []match{{item: item, cancels: &state}})
+	ended, err := s.commit(ctx, now, []match{{item: item, cancels: &state, function: state.Function}})
 	if err != nil {
 		return nil, fmt.Errorf("cancel: %w", err)
 	}

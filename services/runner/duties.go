@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // duty is something the service does again and again.
@@ -42,6 +44,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) repeat(ctx context.Context, d duty) {
 	ticker := time.NewTicker(d.every)
 	defer ticker.Stop()
+	labels := telemetry.Label("duty", strings.ReplaceAll(d.name, " ", "_"))
 	failing := false
 	for {
 		err := d.do(ctx)
@@ -54,7 +57,9 @@ func (s *Service) repeat(ctx context.Context, d duty) {
 		case err == nil && failing:
 			s.deps.Log.InfoContext(ctx, "a duty works again", slog.String("duty", d.name))
 		}
-		failing = err != nil
+		if failing = err != nil; failing {
+			s.metrics.dutyFailed.Add(ctx, 1, labels)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -71,6 +76,7 @@ func (s *Service) keeper() queue.Lock { return queue.Lock{Name: "keeper", Owner:
 func (s *Service) asKeeper(do func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		mine, err := s.deps.Queue.TryLock(ctx, s.keeper(), 3*s.config.ReconcileEvery)
+		s.keeps.Store(mine)
 		if err != nil {
 			return fmt.Errorf("become the queue's keeper: %w", err)
 		}
@@ -88,6 +94,7 @@ const resignTimeout = time.Second
 func (s *Service) resign(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, resignTimeout)
 	defer cancel()
+	s.keeps.Store(false)
 	for _, lock := range []queue.Lock{s.keeper(), s.scheduler()} {
 		if err := s.deps.Queue.Unlock(ctx, lock); err != nil {
 			s.deps.Log.DebugContext(ctx, "lock not given up", slog.String("lock", lock.Name), slog.String("error", err.Error()))

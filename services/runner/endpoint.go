@@ -17,10 +17,16 @@ func (s *Service) StartEndpointRun(
 ) (*runnerv1.StartEndpointRunResponse, error) {
 	event := wire.FromEvent(m.GetEvent())
 	run := stepwell.RunID{ULID: wire.FromULID(m.GetRunId())}
-	start := engine.StartEndpoint(run, wire.FromFunction(m.GetFunction()), event, int(m.GetRequestVersion()), time.Now())
+	function := wire.FromFunction(m.GetFunction())
+	s.runs.Know(function)
+	start := engine.StartEndpoint(run, function, event, int(m.GetRequestVersion()), time.Now())
 	ingested, err := s.publish(ctx, []stepwell.Event{event}, start)
 	if err != nil {
 		return nil, fmt.Errorf("start run of an endpoint: %w", err)
 	}
-	return &runnerv1.StartEndpointRunResponse{Existed: ingested.Runs[0][0].Existed}, nil
+	existed := ingested.Runs[0][0].Existed
+	if !existed { // the app works on it already
+		s.runs.Started(ctx, function)
+	}
+	return &runnerv1.StartEndpointRunResponse{Existed: existed}, nil
 }

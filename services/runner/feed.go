@@ -9,6 +9,7 @@ import (
 
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -26,7 +27,7 @@ func (s *Service) feed(ctx context.Context) error {
 		if len(items) == 0 {
 			return nil
 		}
-		if err := s.putBack(ctx, now, items); err != nil {
+		if err := s.putBack(ctx, now, items, s.metrics.fed); err != nil {
 			return err
 		}
 		ids := make([]stepwell.ItemID, len(items))
@@ -49,13 +50,14 @@ const reconcilePages = 20
 func (s *Service) reconcile(ctx context.Context) error {
 	due := store.DueQuery{Before: time.Now().Add(-s.config.OverdueAfter), Cursor: s.reconciled, Limit: pageSize}
 	next, err := s.sweep(ctx, due, reconcilePages, func(items []stepwell.Item) error {
-		return s.putBack(ctx, time.Now(), items)
+		return s.putBack(ctx, time.Now(), items, s.metrics.missed)
 	})
 	s.reconciled = next
 	return err
 }
 
-func (s *Service) putBack(ctx context.Context, now time.Time, items []stepwell.Item) error {
+// putBack puts items of the store into the queue. The labels say why.
+func (s *Service) putBack(ctx context.Context, now time.Time, items []stepwell.Item, why telemetry.Labels) error {
 	queued := make([]stepwell.Item, len(items))
 	for i, item := range items {
 		item.Parked = false
@@ -65,6 +67,7 @@ func (s *Service) putBack(ctx context.Context, now time.Time, items []stepwell.I
 	if err := s.enqueue(ctx, now, queued); err != nil {
 		return fmt.Errorf("put %d items into the queue: %w", len(items), err)
 	}
+	s.metrics.putBack.Add(ctx, len(items), why)
 	return nil
 }
 
@@ -126,7 +129,7 @@ func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
 			}
 		}
 		count += len(lost)
-		return s.putBack(ctx, time.Now(), lost)
+		return s.putBack(ctx, time.Now(), lost, s.metrics.rebuilt)
 	})
 	if err != nil {
 		return err
@@ -136,6 +139,7 @@ func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
 			return fmt.Errorf("mark shard %d as rebuilt: %w", lock.Shard, err)
 		}
 	}
+	s.metrics.rebuild.Record(ctx, time.Since(began), telemetry.Labels{})
 	if count > 0 {
 		s.deps.Log.InfoContext(ctx, "queue rebuilt from the store", slog.Int("shard_count", len(shards)),
 			slog.Int("item_count", count), slog.Duration("took", time.Since(began)))

@@ -59,6 +59,7 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 		once: map[stepwell.FunctionID]*expr.Program{},
 	}
 	for _, function := range catalog.Functions {
+		s.runs.Know(function)
 		if !function.ArchivedAt.IsZero() {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -46,7 +47,9 @@ func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*run
 func (s *Service) publish(
 	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
 ) (store.Ingested, error) {
+	began := time.Now()
 	ingested, err := s.ingest(ctx, events, given...)
+	s.metrics.route.Record(ctx, time.Since(began), telemetry.Labels{})
 	if err != nil {
 		return store.Ingested{}, err
 	}
@@ -100,6 +103,7 @@ func (s *Service) ingest(
 		case err != nil:
 			return store.Ingested{}, err
 		default:
+			s.started(ctx, request, results[0])
 			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
 			if results[0].ForRunner {
 				s.nudge()
@@ -108,6 +112,17 @@ func (s *Service) ingest(
 		}
 	}
 	return store.Ingested{}, fmt.Errorf("functions changed %d times meanwhile: %w", staleMax, stepwell.ErrUnavailable)
+}
+
+// started tells which runs were started.
+func (s *Service) started(ctx context.Context, request store.Ingest, ingested store.Ingested) {
+	for i, event := range request.Events {
+		for j, start := range event.Starts {
+			if i < len(ingested.Runs) && j < len(ingested.Runs[i]) && !ingested.Runs[i][j].Existed {
+				s.runs.Scheduled(ctx, start.Run.Function)
+			}
+		}
+	}
 }
 
 // starts are the runs that the event starts, and what changes in a run that invoked one which cannot start.
@@ -176,6 +191,7 @@ func (s *Service) tellQueue(
 ) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
 	defer cancel()
+	s.runs.Queued(ctx, opened)
 	if err := s.enqueue(ctx, now, stepwell.Unparked(opened)); err != nil {
 		s.deps.Log.WarnContext(ctx, "items not queued, they wait in the store",
 			slog.Int("item_count", len(opened)), slog.String("error", err.Error()))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -14,6 +15,7 @@ import (
 func (s *Service) route(ctx context.Context) error {
 	routed := 0
 	defer func() {
+		s.metrics.routedLate.Add(ctx, routed, telemetry.Labels{})
 		if routed > 0 {
 			s.deps.Log.InfoContext(ctx, "routed events that were stored unrouted", slog.Int("event_count", routed))
 		}

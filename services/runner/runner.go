@@ -9,11 +9,13 @@
 package runner
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -21,7 +23,9 @@ import (
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -42,6 +46,8 @@ type State interface {
 type Queue interface {
 	queue.Producer
 	queue.Shards
+	// Stats is that of queue.Inspector.
+	Stats(ctx context.Context, now time.Time) (queue.Stats, error)
 }
 
 // Config is how often the service looks for work that nobody brings.
@@ -102,6 +108,8 @@ type Deps struct {
 	State State
 	Queue Queue
 	Log   *slog.Logger
+	// Telemetry is optional.
+	Telemetry telemetry.Telemetry
 }
 
 // Service is the runner.
@@ -117,6 +125,10 @@ type Service struct {
 	expressions expr.Cache
 	// toRoute and toLookBack hold a token if somebody knows of something to be done.
 	toRoute, toLookBack chan struct{}
+	// keeps says that this runner keeps the queue filled, as far as it knows.
+	keeps   atomic.Bool
+	metrics metrics
+	runs    *runtelemetry.Recorder
 
 	mu sync.Mutex
 	// indexes are the triggers of each environment, as of some revision; a stale one is noticed when it is used.
@@ -131,10 +143,18 @@ func New(config Config, deps Deps) (*Service, error) {
 	if deps.State == nil || deps.Queue == nil || deps.Log == nil {
 		return nil, errors.New("runner: state, queue and log are needed")
 	}
-	return &Service{
+	s := &Service{
 		config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{},
 		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1),
-	}, nil
+	}
+	meter := deps.Telemetry.Meter()
+	var err1, err2 error
+	s.metrics, err1 = newMetrics(meter)
+	s.runs, err2 = runtelemetry.New(deps.Telemetry)
+	if err := errors.Join(err1, err2, (&queueGauges{service: s}).addTo(meter)); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	return s, nil
 }
 
 // Register offers the service on a gRPC server.

@@ -11,6 +11,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -173,7 +174,9 @@ func (s *Service) fire(ctx context.Context, schedules []stepwell.Schedule, now t
 	if err := s.deps.State.AdvanceSchedules(ctx, advances); err != nil {
 		return false, fmt.Errorf("advance %d schedules: %w", len(advances), err)
 	}
+	s.metrics.cronFired.Add(ctx, len(events), telemetry.Labels{})
 	for _, m := range skipped {
+		s.metrics.cronMissed.Add(ctx, m.count, telemetry.Labels{})
 		s.deps.Log.WarnContext(ctx, "a cron trigger was missed for too long and is not caught up (runner.cron_catch_up)",
 			slog.String("function_id", m.timer.function.Slug), slog.String("cron", m.timer.trigger.Cron),
 			slog.Int("skipped_count", m.count))

@@ -12,6 +12,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -42,7 +43,10 @@ func (s *Service) matchWaits(ctx context.Context, events []stepwell.Event) error
 	var ids []stepwell.EventID
 	var problems error
 	for _, event := range events {
-		if err := s.matchWaitsOf(ctx, event); err != nil {
+		began := time.Now()
+		err := s.matchWaitsOf(ctx, event)
+		s.metrics.waitsMatch.Record(ctx, time.Since(began), telemetry.Labels{})
+		if err != nil {
 			problems = errors.Join(problems, fmt.Errorf("event %s: %w", event.ID, err))
 			continue
 		}
@@ -142,6 +146,7 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 			continue // it is gone
 		}
 		if m, ok := s.match(ctx, loaded[i].State, c, seen, now); ok {
+			m.function = loaded[i].State.Function
 			matches, matched[m.item] = append(matches, m), true
 		}
 	}
@@ -155,6 +160,8 @@ type match struct {
 	// cancels is the run that is cancelled; nil if one goes on, as resumes says.
 	cancels *stepwell.RunState
 	resumes stepwell.Transition
+	// function is that of the run; the zero one if it is not known.
+	function stepwell.Function
 }
 
 func (m match) decide(now time.Time, heard engine.Heard) stepwell.Transition {
@@ -187,7 +194,7 @@ func (s *Service) match(
 
 // ends is what a fitting event ends; ok is false if it may not.
 func ends(state stepwell.RunState, wait stepwell.Wait, event stepwell.Event, now time.Time) (_ match, ok bool) {
-	m := match{item: wait.Item.ID}
+	m := match{item: wait.Item.ID, function: state.Function}
 	if wait.Kind == stepwell.WaitCancel {
 		m.cancels = &state
 		return m, engine.Cancels(state, wait, event)
@@ -258,6 +265,7 @@ func (s *Service) commitOnce(
 			continue // somebody else was first
 		}
 		ended[matches[i].item] = true
+		s.runs.Committed(ctx, matches[i].function, transitions[i])
 		opened = append(opened, committed.Opened...)
 		dropped = append(dropped, committed.Dropped...)
 		if settled := transitions[i].Settles; settled != "" {

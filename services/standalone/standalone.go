@@ -24,6 +24,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/rpc"
 	"github.com/stepwell/stepwell/services/internal/sdk"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/runner/runnerclient"
 	"github.com/stepwell/stepwell/services/state"
@@ -59,6 +60,8 @@ type Deps struct {
 	// Routes are served beside the event-api's.
 	Routes map[string]http.Handler
 	Log    *slog.Logger
+	// Telemetry is what all services measure and trace with; optional.
+	Telemetry telemetry.Telemetry
 }
 
 // System is all services of one process.
@@ -89,13 +92,15 @@ func New(config Config, deps Deps) (*System, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen as %s: %w", internal.name, err), s.close())
 		}
-		s.add(internal.name+" over gRPC", rpc.NewServer(listener, deps.Log, internal.register).Run)
+		s.add(internal.name+" over gRPC", rpc.NewServer(listener.Observed(deps.Telemetry), deps.Log, internal.register).Run)
 	}
 	s.add(state.Name, services.state.Run)
 	s.add(runner.Name, services.runner.Run)
 	s.add(executor.Name, services.executor.Run)
 	for _, listener := range deps.GRPC {
-		s.add("events over gRPC", rpc.NewServer(listener, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
+		// Whose trace a call belongs to is for the service to say, which knows whether it may be made.
+		public := listener.Observed(telemetry.Telemetry{Meters: deps.Telemetry.Meters})
+		s.add("events over gRPC", rpc.NewServer(public, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
 	}
 	for _, listener := range deps.HTTP {
 		handler := httpserver.Beside(deps.Routes, services.events.Handler())
@@ -120,9 +125,10 @@ type services struct {
 // compose makes the services, each with clients of the others.
 func (s *System) compose(network rpc.Network, config Config, deps Deps) (services, error) {
 	var made services
-	stateConn, err1 := s.dial(network, state.Name)
-	runnerConn, err2 := s.dial(network, runner.Name)
-	executorConn, err3 := s.dial(network, executor.Name)
+	observed := rpc.Observed(deps.Telemetry)
+	stateConn, err1 := s.dial(network, state.Name, observed)
+	runnerConn, err2 := s.dial(network, runner.Name, observed)
+	executorConn, err3 := s.dial(network, executor.Name, observed)
 	err := errors.Join(err1, err2, err3)
 	if err != nil {
 		return made, err
@@ -131,29 +137,32 @@ func (s *System) compose(network rpc.Network, config Config, deps Deps) (service
 	if err != nil {
 		return made, err
 	}
-	if made.state, err = state.New(state.Deps{Store: deps.Store, Log: deps.Log}); err != nil {
+	if made.state, err = state.New(state.Deps{Store: deps.Store, Log: deps.Log, Telemetry: deps.Telemetry}); err != nil {
 		return made, err
 	}
-	made.runner, err = runner.New(config.Runner, runner.Deps{State: states, Queue: deps.Queue, Log: deps.Log})
+	made.runner, err = runner.New(config.Runner, runner.Deps{
+		State: states, Queue: deps.Queue, Log: deps.Log, Telemetry: deps.Telemetry,
+	})
 	if err != nil {
 		return made, err
 	}
 	made.executor, err = executor.New(config.Executor, executor.Deps{
 		State: states, Queue: deps.Queue, Runner: runnerclient.New(runnerConn), Transport: deps.Transport,
 		Gateway: deps.Gateway, Signer: deps.Signer, Random: rand.Float64, ServerKind: deps.ServerKind, Log: deps.Log,
+		Telemetry: deps.Telemetry,
 	})
 	if err != nil {
 		return made, err
 	}
 	made.events, err = eventapi.New(eventapi.Deps{
 		State: states, Runner: runnerclient.New(runnerConn), Executor: executorclient.New(executorConn),
-		Keys: deps.Keys, ServerKind: deps.ServerKind, Log: deps.Log,
+		Keys: deps.Keys, ServerKind: deps.ServerKind, Log: deps.Log, Telemetry: deps.Telemetry,
 	})
 	return made, err
 }
 
-func (s *System) dial(network rpc.Network, name string) (*grpc.ClientConn, error) {
-	conn, err := network.Dial(name)
+func (s *System) dial(network rpc.Network, name string, options []grpc.DialOption) (*grpc.ClientConn, error) {
+	conn, err := network.Dial(name, options...)
 	if err != nil {
 		return nil, err
 	}

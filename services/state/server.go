@@ -2,9 +2,11 @@ package state
 
 import (
 	"context"
+	"errors"
 
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -14,9 +16,13 @@ func (s *Service) Ingest(ctx context.Context, m *statev1.IngestRequest) (*statev
 	if n := len(m.GetRequests()); n > store.TransitionsMax {
 		return nil, stepwell.TooLargef("%d publish requests in one call, at most %d are allowed", n, store.TransitionsMax)
 	}
-	results, err := s.store.Ingest(ctx, wire.Each(m.GetRequests(), fromIngest))
+	requests := wire.Each(m.GetRequests(), fromIngest)
+	results, err := s.store.Ingest(ctx, requests)
 	if err != nil {
 		return nil, err
+	}
+	for i, result := range results {
+		s.metrics.countIngested(ctx, requests[i], result)
 	}
 	return &statev1.IngestResponse{Results: wire.Each(results, ingested)}, nil
 }
@@ -26,9 +32,13 @@ func (s *Service) Commit(ctx context.Context, m *statev1.CommitRequest) (*statev
 	if n := len(m.GetTransitions()); n > store.TransitionsMax {
 		return nil, stepwell.TooLargef("%d transitions in one call, at most %d are allowed", n, store.TransitionsMax)
 	}
-	results, err := s.store.Commit(ctx, wire.Each(m.GetTransitions(), wire.FromTransition))
+	transitions := wire.Each(m.GetTransitions(), wire.FromTransition)
+	results, err := s.store.Commit(ctx, transitions)
 	if err != nil {
 		return nil, err
+	}
+	for i, result := range results {
+		s.metrics.count(ctx, transitions[i], result.Err)
 	}
 	return &statev1.CommitResponse{Results: wire.Each(results, committed)}, nil
 }
@@ -36,6 +46,9 @@ func (s *Service) Commit(ctx context.Context, m *statev1.CommitRequest) (*statev
 // Claim implements statev1.StateServiceServer.
 func (s *Service) Claim(ctx context.Context, m *statev1.ClaimRequest) (*statev1.ClaimResponse, error) {
 	err := s.store.Claim(ctx, stepwell.ItemID(m.GetItemId()), int(m.GetGeneration()))
+	if errors.Is(err, stepwell.ErrConflict) {
+		s.metrics.fenced.Add(ctx, 1, telemetry.Labels{})
+	}
 	return &statev1.ClaimResponse{}, err
 }
 

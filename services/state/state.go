@@ -6,12 +6,14 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
 
 	statev1 "github.com/stepwell/stepwell/proto/gen/stepwell/state/v1"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -23,13 +25,16 @@ type Deps struct {
 	Store store.Store
 	// Log is told when maintenance fails; without it nobody is.
 	Log *slog.Logger
+	// Telemetry is optional.
+	Telemetry telemetry.Telemetry
 }
 
 // Service is the state service.
 type Service struct {
 	statev1.UnimplementedStateServiceServer
-	store store.Store
-	log   *slog.Logger
+	store   store.Store
+	log     *slog.Logger
+	metrics metrics
 }
 
 // New checks the dependencies and starts nothing.
@@ -40,7 +45,11 @@ func New(deps Deps) (*Service, error) {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: deps.Store, log: deps.Log}, nil
+	measured, err := newMetrics(deps.Telemetry.Meter())
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return &Service{store: deps.Store, log: deps.Log, metrics: measured}, nil
 }
 
 // Register offers the service on a gRPC server.
@@ -81,10 +90,11 @@ func (s *Service) Run(ctx context.Context) error {
 			s.log.InfoContext(ctx, "the store is maintained again")
 		}
 		failing = err != nil
-		wait := maintainEvery
+		wait, result := maintainEvery, s.metrics.maintained
 		if failing {
-			wait = maintainAgainAfter
+			wait, result = maintainAgainAfter, s.metrics.unmaintained
 		}
+		s.metrics.maintenance.Add(ctx, 1, result)
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):

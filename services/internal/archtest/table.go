@@ -115,6 +115,9 @@ func infrastructure() []rule {
 		pkg: "internal/certtest", ours: []string{"internal/certificate"}, third: []string{testify},
 		why: "certificates for tests",
 	}, {
+		pkg: "internal/runtelemetry", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{otel},
+		why: "what becomes of runs, for runner and executor to tell",
+	}, {
 		pkg: "internal/rpc", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{grpc, otel, rpcStatus},
 		tests: []string{"internal/certificate", "internal/certtest"},
 		why:   "sets up gRPC and maps the domain's errors to status codes",
@@ -180,13 +183,17 @@ func drivers() []rule {
 		why: "written to be read: standard library only",
 	}, {
 		pkg:   "internal/queue/redisqueue",
-		ours:  []string{"internal/stepwell", "internal/coalesce", "internal/queue"},
-		third: []string{redis},
+		ours:  []string{"internal/stepwell", "internal/coalesce", "internal/queue", "internal/telemetry"},
+		third: []string{otel, redis},
 		tests: []string{"internal/redistest"},
 		why:   "the only package that talks to Redis",
 	}, {
 		pkg: "state/store/memstore", ours: []string{"internal/stepwell", "state/store"},
 		why: "written to be read: standard library only",
+	}, {
+		pkg: "state/store/otelstore", ours: []string{"internal/stepwell", "internal/telemetry", "state/store"},
+		third: []string{otel},
+		why:   "tells what any store does",
 	}, {
 		pkg: "state/store/batchstore", ours: []string{"internal/stepwell", "internal/coalesce", "state/store"},
 		why: "merges calls to any store",
@@ -194,9 +201,11 @@ func drivers() []rule {
 		pkg: "state/store/pgstore/internal/pgsql", third: []string{pgx},
 		why: "what sqlc writes",
 	}, {
-		pkg:   "state/store/pgstore",
-		ours:  []string{"internal/stepwell", "state/store", "state/store/pgstore/internal/pgsql"},
-		third: []string{goose, pgx, ulid, uuid},
+		pkg: "state/store/pgstore",
+		ours: []string{
+			"internal/stepwell", "internal/telemetry", "state/store", "state/store/pgstore/internal/pgsql",
+		},
+		third: []string{goose, otel, pgx, ulid, uuid},
 		tests: []string{"internal/pgtest", "state/store/batchstore"},
 		why:   "the only package that talks to Postgres",
 	}}
@@ -233,7 +242,8 @@ func shells() []rule {
 	}, {
 		pkg: "state",
 		ours: []string{
-			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/wire", "internal/rpc", "state/store",
+			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/telemetry", "internal/wire", "internal/rpc",
+			"state/store",
 		},
 		third: []string{grpc, otel},
 		tests: []string{"state/stateclient", "state/store/batchstore"},
@@ -242,7 +252,7 @@ func shells() []rule {
 		pkg: "runner",
 		ours: []string{
 			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/cron", "internal/expr",
-			"internal/sdk", "internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
+			"internal/telemetry", "internal/runtelemetry", "internal/sdk", "internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
 		},
 		third: []string{grpc, otel},
 		tests: []string{"runner/runnerclient"},
@@ -256,7 +266,7 @@ func shells() []rule {
 		pkg: "executor",
 		ours: []string{
 			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/engine", "internal/expr", "internal/sdk",
-			"internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
+			"internal/telemetry", "internal/runtelemetry", "internal/wire", "internal/rpc", "internal/queue", "state/store", "state/stateclient",
 		},
 		third: []string{grpc, otel},
 		tests: []string{"executor/executorclient"},
@@ -265,7 +275,7 @@ func shells() []rule {
 		pkg: "event-api",
 		ours: []string{
 			"proto/gen/stepwell/*/v1", "internal/stepwell", "internal/cron", "internal/expr", "internal/sdk", "internal/config",
-			"internal/wire", "internal/rpc", "state/store", "state/stateclient", "runner/runnerclient",
+			"internal/telemetry", "internal/wire", "internal/rpc", "state/store", "state/stateclient", "runner/runnerclient",
 			"executor/executorclient",
 		},
 		third: []string{grpc, jwt, otel},

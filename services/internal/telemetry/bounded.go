@@ -5,24 +5,24 @@ import "sync"
 // Other is the label of what there is too much of to be told apart.
 const Other = "other"
 
-// Bounded makes labels of a key whose values come from users, such as the names of functions: the first values that are
-// seen get labels of their own, all others share that of Other. It is safe for concurrent use.
-type Bounded struct {
+// Bounded keeps the labels of values that come from users, such as the names of functions: the first values that are seen
+// have labels of their own, all others share those of Other. It is safe for concurrent use.
+type Bounded[L any] struct {
 	max  int
-	make func(value string) Labels
+	make func(value string) L
 
 	mu    sync.RWMutex
-	known map[string]Labels
-	other Labels
+	known map[string]L
+	other L
 }
 
 // NewBounded returns labels for at most so many values, made by a function.
-func NewBounded(most int, labels func(value string) Labels) *Bounded {
-	return &Bounded{max: most, make: labels, known: map[string]Labels{}, other: labels(Other)}
+func NewBounded[L any](most int, labels func(value string) L) *Bounded[L] {
+	return &Bounded[L]{max: most, make: labels, known: map[string]L{}, other: labels(Other)}
 }
 
 // Of returns the labels of a value; an empty one is Other.
-func (b *Bounded) Of(value string) Labels {
+func (b *Bounded[L]) Of(value string) L {
 	if value == "" {
 		return b.other
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store/pgstore"
 )
 
@@ -131,7 +132,7 @@ func (s *startSettings) examinePostgres(ctx context.Context, f *findings) {
 		}
 		config := s.Database
 		config.URL, config.ReadURL = urls[check], ""
-		store, err := pgstore.Open(ctx, config, slog.New(slog.DiscardHandler))
+		store, err := pgstore.Open(ctx, config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			f.add(problem, check, "%v", err)
 			continue
@@ -197,7 +198,7 @@ func judgePostgres(f *findings, facts pgstore.Facts, s *startSettings) {
 
 func (s *startSettings) examineRedis(ctx context.Context, f *findings) {
 	const check = "redis"
-	queue, err := redisqueue.New(s.Redis)
+	queue, err := redisqueue.New(s.Redis, telemetry.Telemetry{})
 	if err != nil {
 		f.add(problem, check, "%v", err)
 		return

@@ -18,6 +18,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/standalone"
+	"github.com/stepwell/stepwell/services/state/store/otelstore"
 	"github.com/stepwell/stepwell/services/state/store/pgstore"
 )
 
@@ -84,22 +85,26 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	postgres, err := pgstore.Open(ctx, s.Database, p.Log)
+	postgres, err := pgstore.Open(ctx, s.Database, pgstore.Deps{Log: p.Log, Telemetry: p.Telemetry})
 	if err != nil {
 		return err
 	}
 	p.OnExit(func(context.Context) error { postgres.Close(); return nil })
 	p.NeedsReady("postgres", postgres.Ready)
-	queue, err := redisqueue.New(s.Redis)
+	told, err := otelstore.New(postgres, p.Telemetry)
+	if err != nil {
+		return err
+	}
+	queue, err := redisqueue.New(s.Redis, p.Telemetry)
 	if err != nil {
 		return err
 	}
 	p.OnExit(queue.Close)
 	p.NeedsReady("redis", queue.Check)
 	deps := standalone.Deps{
-		Store: postgres, Queue: queue, Keys: keys, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
+		Store: told, Queue: queue, Keys: keys, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
 		Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud,
-		Routes: p.Probes().Routes(), Log: p.Log,
+		Routes: p.Probes().Routes(), Log: p.Log, Telemetry: p.Telemetry,
 	}
 	if err := s.listen(ctx, p, &deps); err != nil {
 		return err

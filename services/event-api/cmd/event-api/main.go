@@ -68,7 +68,7 @@ func (s *settings) compose(ctx context.Context, p *daemon.Process) error {
 	}
 	service, err := eventapi.New(eventapi.Deps{
 		State: states, Runner: runnerclient.New(runnerConn), Executor: executorclient.New(executorConn),
-		Keys: keys, ServerKind: sdk.KindCloud, Log: p.Log,
+		Keys: keys, ServerKind: sdk.KindCloud, Log: p.Log, Telemetry: p.Telemetry,
 	})
 	if err != nil {
 		return err

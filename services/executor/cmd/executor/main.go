@@ -73,7 +73,7 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	queue, err := redisqueue.New(s.Redis)
+	queue, err := redisqueue.New(s.Redis, p.Telemetry)
 	if err != nil {
 		return err
 	}
@@ -82,6 +82,7 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 	service, err := executor.New(s.Executor, executor.Deps{
 		State: states, Queue: queue, Runner: runnerclient.New(runners), Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
 		Random: rand.Float64, Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud, Log: p.Log,
+		Telemetry: p.Telemetry,
 	})
 	if err != nil {
 		return err

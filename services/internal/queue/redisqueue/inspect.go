@@ -31,20 +31,25 @@ func (q *Queue) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 		if got.err != nil {
 			return queue.Stats{}, q.failure(ctx, "count items", got.err)
 		}
-		var n [6]int
-		for field := range n {
-			n[field] = int(number(element(got.value, field)))
-		}
-		all, delayed, leased, dead, due, expired := n[0], n[1], n[2], n[3], n[4], n[5]
-		shard := queue.Stats{
-			Ready: all - delayed - leased - dead + due + expired, Delayed: delayed - due, Leased: leased - expired, Dead: dead,
-		}
-		if oldest := element(got.value, 6); oldest != "" {
-			shard.OldestDueAt = fromMicros(number(oldest))
-		}
-		stats.Add(shard)
+		stats.Add(counted(got.value))
 	}
 	return stats, nil
+}
+
+// counted reads the answer of the script stats.
+func counted(answer any) queue.Stats {
+	var n [6]int
+	for field := range n {
+		n[field] = int(number(element(answer, field)))
+	}
+	all, delayed, leased, dead, due, expired := n[0], n[1], n[2], n[3], n[4], n[5]
+	stats := queue.Stats{
+		Ready: all - delayed - leased - dead + due + expired, Delayed: delayed - due, Leased: leased - expired, Dead: dead,
+	}
+	if oldest := element(answer, 6); oldest != "" {
+		stats.OldestDueAt = fromMicros(number(oldest))
+	}
+	return stats
 }
 
 // Dead implements queue.Inspector.

@@ -24,6 +24,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
 	"github.com/stepwell/stepwell/services/internal/redistest"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // machine does anything with a queue, in any order.
@@ -147,7 +148,7 @@ func withMachine(t *rapid.T, server *redistest.Server, client *redis.Client, use
 	require.NoError(t, client.FlushAll(t.Context()).Err())
 	config := redisqueue.DefaultConfig()
 	config.URL, config.Prefix, config.Shards = server.URL, "own", 2
-	q, err := redisqueue.New(config)
+	q, err := redisqueue.New(config, telemetry.Telemetry{})
 	require.NoError(t, err)
 	use(&machine{q: q, ctx: t.Context(), now: time.Unix(1_700_000_000, 0), held: map[stepwell.ItemID]time.Time{}})
 	require.NoError(t, q.Close(context.WithoutCancel(t.Context())))

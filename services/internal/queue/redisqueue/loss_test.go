@@ -11,6 +11,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
 	"github.com/stepwell/stepwell/services/internal/redistest"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 func lockOf(shard int) queue.Lock { return queue.Lock{Shard: shard, Name: "rebuild", Owner: "test"} }
@@ -186,7 +187,7 @@ func TestClosedQueueSaysSo(t *testing.T) {
 	t.Parallel()
 	config := redisqueue.DefaultConfig()
 	config.URL, config.Prefix = shared.URL, shared.Prefix(t)
-	q, err := redisqueue.New(config)
+	q, err := redisqueue.New(config, telemetry.Telemetry{})
 	require.NoError(t, err)
 	require.NoError(t, q.Check(t.Context()))
 	waited := make(chan error, 1)

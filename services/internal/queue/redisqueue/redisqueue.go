@@ -22,6 +22,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/coalesce"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // Config is what users set.
@@ -81,6 +82,7 @@ type Queue struct {
 	client    redis.UniversalClient
 	addresses string
 	scripts   scripts
+	metrics   metrics
 	shards    []*shard
 	bells     []*bell
 	// pollEvery is pollEvery but in tests.
@@ -115,7 +117,7 @@ type shard struct {
 }
 
 // New returns a queue. It does not connect: that Redis is not there is told by what is tried first.
-func New(config Config) (*Queue, error) {
+func New(config Config, t telemetry.Telemetry) (*Queue, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("redis queue: %w", err)
 	}
@@ -126,6 +128,9 @@ func New(config Config) (*Queue, error) {
 	q := &Queue{config: config, addresses: where.addresses(), pollEvery: pollEvery, closed: make(chan struct{})}
 	if q.scripts, err = loadScripts(); err != nil {
 		return nil, fmt.Errorf("redis queue: load scripts: %w", err)
+	}
+	if q.metrics, err = newMetrics(t.Meter()); err != nil {
+		return nil, fmt.Errorf("redis queue: %w", err)
 	}
 	for number := range config.Shards {
 		s := &shard{number: number, keys: shardKeys(config.Prefix, number)}

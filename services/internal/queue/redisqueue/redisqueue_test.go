@@ -15,6 +15,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue/redisqueue"
 	"github.com/stepwell/stepwell/services/internal/redistest"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // patience is how long a test waits for what must happen.
@@ -43,7 +44,7 @@ func open(tb testing.TB, change ...func(*redisqueue.Config)) *redisqueue.Queue {
 	for _, c := range change {
 		c(&config)
 	}
-	q, err := redisqueue.New(config)
+	q, err := redisqueue.New(config, telemetry.Telemetry{})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, q.Close(context.WithoutCancel(tb.Context()))) })
 	return q

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 //go:embed scripts/*.lua
@@ -58,11 +61,14 @@ type script struct {
 	arguments []string
 	// idempotent scripts may be sent again when it is not known whether they ran.
 	idempotent bool
+	// answered and failed are the labels of its calls.
+	answered, failed telemetry.Labels
 }
 
 func loadScript(name string) (*script, error) {
 	source, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
 	s := &script{name: name, text: string(source), hash: redis.NewScript(string(source)).Hash()}
+	s.answered, s.failed = labelsOf(name, "answered"), labelsOf(name, "failed")
 	for line := range strings.Lines(string(source)) {
 		if list, found := strings.CutPrefix(line, "-- KEYS: "); found {
 			s.keys = strings.Fields(list)
@@ -107,6 +113,8 @@ func (q *Queue) run(ctx context.Context, calls ...call) []reply {
 	ctx, cancel := context.WithTimeout(ctx, q.config.Timeout)
 	defer cancel()
 	replies := make([]reply, len(calls))
+	began := time.Now()
+	defer func() { q.metrics.count(ctx, time.Since(began), calls, replies, q.scripts.advance) }()
 	if len(calls) == 1 {
 		replies[0] = q.runOne(ctx, calls[0])
 		return replies

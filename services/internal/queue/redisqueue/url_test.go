@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 func TestURLOfOneServer(t *testing.T) {
@@ -112,7 +114,7 @@ func TestBadURLDoesNotShowItsPassword(t *testing.T) {
 		err := CheckURL(text)
 		require.Error(t, err, text)
 		require.NotContains(t, strings.ToLower(err.Error()), secret, text)
-		_, err = New(config)
+		_, err = New(config, telemetry.Telemetry{})
 		require.Error(t, err, text)
 		require.NotContains(t, strings.ToLower(err.Error()), secret, text)
 	}

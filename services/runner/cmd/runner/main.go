@@ -59,13 +59,13 @@ func (s *settings) compose(_ context.Context, p *daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	queue, err := redisqueue.New(s.Redis)
+	queue, err := redisqueue.New(s.Redis, p.Telemetry)
 	if err != nil {
 		return err
 	}
 	p.OnExit(queue.Close)
 	p.NeedsReady("redis", queue.Check)
-	service, err := runner.New(s.Runner, runner.Deps{State: states, Queue: queue, Log: p.Log})
+	service, err := runner.New(s.Runner, runner.Deps{State: states, Queue: queue, Log: p.Log, Telemetry: p.Telemetry})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/daemon"
 	"github.com/stepwell/stepwell/services/state"
 	"github.com/stepwell/stepwell/services/state/store/batchstore"
+	"github.com/stepwell/stepwell/services/state/store/otelstore"
 	"github.com/stepwell/stepwell/services/state/store/pgstore"
 )
 
@@ -51,16 +52,20 @@ func main() {
 }
 
 func (s *settings) compose(ctx context.Context, p *daemon.Process) error {
-	postgres, err := pgstore.Open(ctx, s.Database, p.Log)
+	postgres, err := pgstore.Open(ctx, s.Database, pgstore.Deps{Log: p.Log, Telemetry: p.Telemetry})
 	if err != nil {
 		return err
 	}
 	p.OnExit(func(context.Context) error { postgres.Close(); return nil })
-	merged, err := batchstore.New(postgres, batchstore.DefaultConfig())
+	told, err := otelstore.New(postgres, p.Telemetry)
 	if err != nil {
 		return err
 	}
-	service, err := state.New(state.Deps{Store: merged, Log: p.Log})
+	merged, err := batchstore.New(told, batchstore.DefaultConfig())
+	if err != nil {
+		return err
+	}
+	service, err := state.New(state.Deps{Store: merged, Log: p.Log, Telemetry: p.Telemetry})
 	if err != nil {
 		return err
 	}

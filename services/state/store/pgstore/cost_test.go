@@ -57,7 +57,7 @@ func costOf(t *testing.T, url string, callers, each int) cost {
 	t.Helper()
 	config := pgstore.DefaultConfig()
 	config.URL = url
-	driver, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	driver, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s, err := batchstore.New(driver, batchstore.DefaultConfig())
 	require.NoError(t, err)

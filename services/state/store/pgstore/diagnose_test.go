@@ -17,7 +17,7 @@ func TestDiagnose(t *testing.T) {
 	instance := pgtest.Launch(t) // it does not wait for the disk, and may be told to refuse writes
 	config := pgstore.DefaultConfig()
 	config.URL = instance.URL()
-	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	s, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer s.Close()
 	facts, err := s.Diagnose(t.Context())

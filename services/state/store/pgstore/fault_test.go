@@ -105,7 +105,7 @@ func TestOutageIsSurvived(t *testing.T) {
 	config.URL = instance.URL()
 	_, err := pgstore.Migrate(t.Context(), config.URL)
 	require.NoError(t, err)
-	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	s, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer s.Close()
 	run := startAt(t, s, at(), "")
@@ -134,7 +134,7 @@ func TestReadOnlyIsUnavailable(t *testing.T) {
 	exec(t, url, "ALTER ROLE postgres IN DATABASE "+databaseOf(t, url)+" SET default_transaction_read_only = on")
 	config := pgstore.DefaultConfig()
 	config.URL = url
-	later, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	later, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer later.Close()
 	_, err = later.Commit(t.Context(), []stepwell.Transition{record(run, "a", "step")})
@@ -219,7 +219,7 @@ func connect(t *testing.T, url string) *pgstore.Store {
 	t.Helper()
 	config := pgstore.DefaultConfig()
 	config.URL = url
-	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	s, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s
@@ -251,12 +251,12 @@ func TestWrongURLsAreNamedWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	config := pgstore.DefaultConfig()
 	config.URL = "postgres://user:hunter2@host:notaport/db"
-	_, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	_, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.ErrorContains(t, err, "database_url")
 	require.NotContains(t, err.Error(), "hunter2")
 
 	config.URL = "postgres://user:hunter2@127.0.0.1:1/db"
-	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	s, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err, "it may come up later")
 	defer s.Close()
 	err = s.Ready(t.Context())

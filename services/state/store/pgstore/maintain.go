@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,6 +60,11 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 	problems = append(problems,
 		s.retain(ctx, "runs", now, s.config.RetainRuns), s.retain(ctx, "events", now, s.config.RetainEvents),
 		s.dropStartKeys(ctx, now))
+	for family := range families() {
+		days, err := s.partitionDays(ctx, family)
+		problems = append(problems, err)
+		s.metrics.days.set(family, len(slices.DeleteFunc(days, now.Before)))
+	}
 	return errors.Join(problems...)
 }
 
@@ -128,21 +134,13 @@ func (s *Store) retain(ctx context.Context, family string, now time.Time, keep t
 		return nil
 	}
 	oldest := now.Add(-keep).UTC().Truncate(oneDay)
-	// Of any of the tables: a day may be missing in some because its rows came before its partition.
-	rows, err := s.writes.Query(ctx, `SELECT DISTINCT right(c.relname, 8) AS day
-		FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-		WHERE i.inhparent IN (SELECT to_regclass(t) FROM unnest($1::text[]) AS t) ORDER BY day`, families()[family])
+	days, err := s.partitionDays(ctx, family)
 	if err != nil {
-		return classify(err)
-	}
-	days, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return classify(err)
+		return err
 	}
 	var problems []error
-	for _, name := range days {
-		day, err := time.Parse(dayLayout, name) // but for the default partition
-		if err == nil && day.Before(oldest) {
+	for _, day := range days {
+		if day.Before(oldest) {
 			problems = append(problems, s.dropDay(ctx, family, day))
 		}
 	}
@@ -150,6 +148,28 @@ func (s *Store) retain(ctx context.Context, family string, now time.Time, keep t
 		problems = append(problems, s.dropRows(ctx, family, table, oldest))
 	}
 	return errors.Join(problems...)
+}
+
+// partitionDays are the days that have a partition in any table of the family, earliest first: a day may be missing in
+// some because its rows came before its partition.
+func (s *Store) partitionDays(ctx context.Context, family string) ([]time.Time, error) {
+	rows, err := s.writes.Query(ctx, `SELECT DISTINCT right(c.relname, 8) AS day
+		FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+		WHERE i.inhparent IN (SELECT to_regclass(t) FROM unnest($1::text[]) AS t) ORDER BY day`, families()[family])
+	if err != nil {
+		return nil, classify(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, classify(err)
+	}
+	var days []time.Time
+	for _, name := range names {
+		if day, err := time.Parse(dayLayout, name); err == nil { // but for the default partition
+			days = append(days, day)
+		}
+	}
+	return days, nil
 }
 
 // neededBy tells whether a live run needs what is between two ids. Events may be older than the run that they are of.

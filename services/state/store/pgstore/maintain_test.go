@@ -24,7 +24,7 @@ func fresh(t *testing.T) (*pgstore.Store, string) {
 	config.URL = server.Database(t)
 	_, err := pgstore.Migrate(t.Context(), config.URL)
 	require.NoError(t, err)
-	s, err := pgstore.Open(t.Context(), config, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	s, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s, config.URL

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -85,10 +86,18 @@ func (c Config) Validate() error {
 // connectionsMax bounds the connections that may be configured.
 const connectionsMax = 1000
 
+// Deps are what the store works with.
+type Deps struct {
+	Log *slog.Logger
+	// Telemetry is optional.
+	Telemetry telemetry.Telemetry
+}
+
 // Store is a store.Store in Postgres.
 type Store struct {
-	config Config
-	log    *slog.Logger
+	config  Config
+	log     *slog.Logger
+	metrics metrics
 	// writes serves commits and loads, reads serves people: neither can starve the other.
 	writes *pgxpool.Pool
 	reads  *pgxpool.Pool
@@ -97,22 +106,29 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open makes the store, whether Postgres answers yet or not: Ready tells. The caller closes it.
-func Open(ctx context.Context, config Config, log *slog.Logger) (*Store, error) {
+func Open(ctx context.Context, config Config, deps Deps) (*Store, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("store in Postgres: %w", err)
 	}
-	s := &Store{config: config, log: log}
-	var err error
-	if s.writes, err = connect(ctx, config, config.URL, config.ConnectionsMax); err != nil {
+	s := &Store{config: config, log: deps.Log}
+	err := s.addMetrics(deps.Telemetry)
+	if err != nil {
+		return nil, fmt.Errorf("store in Postgres: %w", err)
+	}
+	if s.writes, err = s.connect(ctx, "write", config.URL, config.ConnectionsMax); err != nil {
 		return nil, err
 	}
 	readURL := config.ReadURL
 	if readURL == "" {
 		readURL = config.URL
 	}
-	if s.reads, err = connect(ctx, config, readURL, config.ReadConnectionsMax); err != nil {
+	if s.reads, err = s.connect(ctx, "read", readURL, config.ReadConnectionsMax); err != nil {
 		s.writes.Close()
 		return nil, err
+	}
+	if err := s.addGauges(deps.Telemetry.Meter()); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("store in Postgres: %w", err)
 	}
 	return s, nil
 }
@@ -133,10 +149,13 @@ var errReadURL = errors.New("database_read_url cannot be read: write it as datab
 const connectTimeout = 5 * time.Second
 
 // connect makes a pool.
-func connect(ctx context.Context, config Config, url string, connectionsMax int) (*pgxpool.Pool, error) {
-	settings, err := poolSettings(config, url, connectionsMax)
+func (s *Store) connect(ctx context.Context, name, url string, connectionsMax int) (*pgxpool.Pool, error) {
+	settings, err := poolSettings(s.config, url, connectionsMax)
 	if err != nil {
 		return nil, err
+	}
+	if s.metrics.poolWait != nil {
+		settings.ConnConfig.Tracer = &poolTracer{s.metrics.poolWait, telemetry.Label("pool", name)}
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {

@@ -37,7 +37,7 @@ func open(tb testing.TB, change ...func(*pgstore.Config)) *pgstore.Store {
 	for _, c := range change {
 		c(&config)
 	}
-	s, err := pgstore.Open(tb.Context(), config, slog.New(slog.NewTextHandler(tb.Output(), nil)))
+	s, err := pgstore.Open(tb.Context(), config, pgstore.Deps{Log: slog.New(slog.NewTextHandler(tb.Output(), nil))})
 	require.NoError(tb, err)
 	tb.Cleanup(s.Close)
 	require.NoError(tb, s.Ready(tb.Context()))
@@ -74,7 +74,7 @@ func TestMigrationsAndMaintenanceBehindAPooler(t *testing.T) {
 	made, err := pgstore.Migrate(t.Context(), config.URL)
 	require.NoError(t, err)
 	require.NotEmpty(t, made)
-	s, err := pgstore.Open(t.Context(), config, slog.New(slog.DiscardHandler))
+	s, err := pgstore.Open(t.Context(), config, pgstore.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer s.Close()
 	require.NoError(t, s.Maintain(t.Context(), at()))

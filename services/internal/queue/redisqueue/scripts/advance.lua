@@ -1,7 +1,7 @@
 -- Moves what became due, and what is leased beyond its expiry, into the lanes; but what expired too often is dead.
 -- KEYS: items lane ring delayed leased dead reasons
 -- ARGV: now max expiriesMax
--- Result: how many items moved
+-- Result: how many items moved; of these, how many leases expired, and how many items are dead
 -- Invariant: Q3; Q6; at most max items of each kind move, the earliest first; the ring has the lanes with items.
 local items, lane, ring, delayed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leased, dead, reasons = KEYS[5], KEYS[6], KEYS[7]
@@ -56,4 +56,4 @@ if #late > 0 then
   for i = 1, #late, 2 do late[i] = late[i] + last end
   redis.call('ZADD', ring, unpack(late))
 end
-return #dues + #expired
+return {#dues + #expired, #expired, #deaths / 2}
