@@ -59,6 +59,8 @@ type Deps struct {
 	ServerKind string
 	// Routes are served beside the event-api's.
 	Routes map[string]http.Handler
+	// Follow, if it is set, tells somebody again and again whether the system is ready: the health of GRPC says so.
+	Follow func(told func(ready bool))
 	Log    *slog.Logger
 	// Telemetry is what all services measure and trace with; optional.
 	Telemetry telemetry.Telemetry
@@ -69,11 +71,13 @@ type System struct {
 	parts []process.Part
 	conns []*grpc.ClientConn
 	log   *slog.Logger
+	// ready is what Ready asks.
+	ready func(ctx context.Context) error
 }
 
 // New composes the services and starts nothing.
 func New(config Config, deps Deps) (*System, error) {
-	s := &System{log: deps.Log}
+	s := &System{log: deps.Log, ready: func(context.Context) error { return nil }}
 	network := rpc.NewMemory()
 	services, err := s.compose(network, config, deps)
 	if err != nil {
@@ -92,7 +96,11 @@ func New(config Config, deps Deps) (*System, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen as %s: %w", internal.name, err), s.close())
 		}
-		s.add(internal.name+" over gRPC", rpc.NewServer(listener.Observed(deps.Telemetry), deps.Log, internal.register).Run)
+		server := rpc.NewServer(listener.Observed(deps.Telemetry), deps.Log, internal.register)
+		if _, probed := deps.Store.(store.Prober); probed && internal.name == state.Name {
+			s.ready = server.HoldUntil(services.state.Ready)
+		}
+		s.add(internal.name+" over gRPC", server.Run)
 	}
 	s.add(state.Name, services.state.Run)
 	s.add(runner.Name, services.runner.Run)
@@ -100,7 +108,11 @@ func New(config Config, deps Deps) (*System, error) {
 	for _, listener := range deps.GRPC {
 		// Whose trace a call belongs to is for the service to say, which knows whether it may be made.
 		public := listener.Observed(telemetry.Telemetry{Meters: deps.Telemetry.Meters})
-		s.add("events over gRPC", rpc.NewServer(public, deps.Log, services.events.Register, rpc.RegisterReflection).Run)
+		server := rpc.NewServer(public, deps.Log, services.events.Register, rpc.RegisterReflection)
+		if deps.Follow != nil {
+			deps.Follow(server.SetServing)
+		}
+		s.add("events over gRPC", server.Run)
 	}
 	for _, listener := range deps.HTTP {
 		handler := httpserver.Beside(deps.Routes, services.events.Handler())
@@ -173,6 +185,10 @@ func (s *System) dial(network rpc.Network, name string, options []grpc.DialOptio
 func (s *System) add(name string, run func(context.Context) error) {
 	s.parts = append(s.parts, process.Part{Name: name, Run: run})
 }
+
+// Ready tells whether the store can do its work; the error says what to do. A store that may be unable to is asked nothing
+// before this has succeeded once, so it is to be called again and again.
+func (s *System) Ready(ctx context.Context) error { return s.ready(ctx) }
 
 // Run runs all services until the context ends, then stops them in order. It can be called once.
 func (s *System) Run(ctx context.Context) error {

@@ -116,7 +116,8 @@ func (p *Process) ListenAt(ctx context.Context, d Door) (Listeners, error) {
 	return at, nil
 }
 
-// Open opens the door: the handler over HTTP, beside the probes, and what register registers over gRPC.
+// Open opens the door: the handler over HTTP, beside the probes, and what register registers over gRPC, whose health says
+// what readiness does.
 func (p *Process) Open(
 	ctx context.Context, d Door, handler http.Handler, register ...func(grpc.ServiceRegistrar),
 ) error {
@@ -128,7 +129,9 @@ func (p *Process) Open(
 	if at.GRPC != nil {
 		// Whose trace a call belongs to is for the service to say, which knows whether it may be made.
 		public := at.GRPC.Observed(telemetry.Telemetry{Meters: p.Telemetry.Meters})
-		p.Add("public gRPC", rpc.NewServer(public, p.Log, register...).Run)
+		server := rpc.NewServer(public, p.Log, register...)
+		p.probes.Follow(server.SetServing)
+		p.Add("public gRPC", server.Run)
 	}
 	return nil
 }

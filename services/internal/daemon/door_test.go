@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"github.com/stepwell/stepwell/services/internal/daemon"
 	"github.com/stepwell/stepwell/services/internal/rpc"
@@ -136,17 +139,111 @@ func TestOpenDoor(t *testing.T) {
 	require.JSONEq(t, `{"status":"alive"}`, body)
 	status, _ = get(t, "http://"+d.HTTPAddress()+"/e/key")
 	require.Equal(t, http.StatusTeapot, status)
-	require.NoError(t, healthOf(t, d.GRPCAddress()))
+	serves(t, d.GRPCAddress(), insecure.NewCredentials())
 	stop()
 	require.NoError(t, wait())
 }
 
 // healthOf asks a server over gRPC whether it serves.
-func healthOf(t *testing.T, address string) error {
+func healthOf(t *testing.T, address string, secured credentials.TransportCredentials) error {
 	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(secured))
 	require.NoError(t, err)
 	return errors.Join(rpc.Ready(t.Context(), conn), conn.Close())
+}
+
+// serves waits until the health of a server says that it serves, which it does when the program was seen to be ready.
+func serves(t *testing.T, address string, secured credentials.TransportCredentials) {
+	t.Helper()
+	require.Eventually(t, func() bool { return healthOf(t, address, secured) == nil }, patience, 10*time.Millisecond)
+}
+
+// TestOpenDoorWhileDraining: work is taken as before, over HTTP and gRPC, while readiness and health send others elsewhere.
+func TestOpenDoorWhileDraining(t *testing.T) {
+	t.Parallel()
+	teapot := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	enough := make(chan struct{})
+	d, stop, wait := startAtFreePorts(t, func(ctx context.Context, p *daemon.Process, d daemon.Door) error {
+		p.Add("test", func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+			case <-enough:
+			}
+			return nil
+		})
+		return p.Open(ctx, d, teapot, rpc.RegisterReflection)
+	}, "--drain-delay=10m")
+	serves(t, d.GRPCAddress(), insecure.NewCredentials())
+	conn, err := grpc.NewClient(d.GRPCAddress(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	works := func() {
+		status, _ := get(t, "http://"+d.HTTPAddress()+"/e/key")
+		require.Equal(t, http.StatusTeapot, status)
+		stream, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, stream.Send(&reflectionv1.ServerReflectionRequest{
+			MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
+		}))
+		answer, err := stream.Recv()
+		require.NoError(t, err)
+		require.NotEmpty(t, answer.GetListServicesResponse().GetService())
+		require.NoError(t, stream.CloseSend())
+	}
+	works()
+	stop()
+	require.Eventually(t, func() bool {
+		status, _ := get(t, "http://"+d.HTTPAddress()+"/readyz")
+		return status == http.StatusServiceUnavailable
+	}, patience, 10*time.Millisecond)
+	_, body := get(t, "http://"+d.HTTPAddress()+"/readyz")
+	require.JSONEq(t, `{"status":"draining"}`, body)
+	require.ErrorContains(t, rpc.Ready(t.Context(), conn), "it is not_serving")
+	require.ErrorContains(t, healthOf(t, d.GRPCAddress(), insecure.NewCredentials()), "it is not_serving", "also if asked anew")
+	works()
+	require.NoError(t, conn.Close())
+	close(enough)
+	require.NoError(t, wait())
+}
+
+// TestServeOnceReady: until the program can do its work, it refuses calls with the reason; who needs it is not ready.
+func TestServeOnceReady(t *testing.T) {
+	t.Parallel()
+	var done atomic.Bool
+	d, _, _ := startAtFreePorts(t, func(_ context.Context, p *daemon.Process, d daemon.Door) error {
+		network := daemon.Network{Listen: d.GRPCAddress(), State: "a:1", Runner: "a:1", Executor: "a:1"}
+		return p.ServeOnceReady(network, "postgres", func(context.Context) error {
+			if !done.Load() {
+				return errors.New("the schema is behind")
+			}
+			return nil
+		}, rpc.RegisterReflection)
+	}, "--probe-address", "ADDRESS")
+	require.Eventually(t, func() bool {
+		status, body := get(t, "http://"+d.HTTPAddress()+"/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, `"status":"not ready"`)
+	}, patience, 10*time.Millisecond)
+	conn, err := grpc.NewClient(d.GRPCAddress(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	ask := func() error {
+		stream, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+		require.NoError(t, err)
+		_ = stream.CloseSend()
+		_, err = stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	require.ErrorContains(t, ask(), "the service does not serve yet: the schema is behind")
+	require.ErrorContains(t, rpc.Ready(t.Context(), conn), "it is not_serving")
+	done.Store(true)
+	require.Eventually(t, func() bool {
+		status, _ := get(t, "http://"+d.HTTPAddress()+"/readyz")
+		return status == http.StatusOK
+	}, patience, 10*time.Millisecond)
+	require.NoError(t, ask(), "who is told that it is ready is served")
+	require.NoError(t, rpc.Ready(t.Context(), conn))
+	require.NoError(t, conn.Close())
 }
 
 // TestProbeAddress: programs without a public door have their probes there, and nothing else.

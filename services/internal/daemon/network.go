@@ -81,26 +81,47 @@ func (p *Process) certificate(files certificate.Files) (*certificate.Source, err
 
 // Serve serves to the other programs.
 func (p *Process) Serve(n Network, register ...func(grpc.ServiceRegistrar)) error {
-	return p.serve(n, "network.listen", register...)
+	server, err := p.server(n, "network.listen", register...)
+	if err == nil {
+		p.Add("gRPC at network.listen", server.Run)
+	}
+	return err
+}
+
+// ServeOnceReady is Serve for a program that can do nothing before something is as it must be: until ready succeeds once,
+// calls are refused with what it says. The program's readiness depends on it, under a name.
+func (p *Process) ServeOnceReady(
+	n Network, name string, ready func(ctx context.Context) error, register ...func(grpc.ServiceRegistrar),
+) error {
+	server, err := p.server(n, "network.listen", register...)
+	if err == nil {
+		p.NeedsReady(name, server.HoldUntil(ready))
+		p.Add("gRPC at network.listen", server.Run)
+	}
+	return err
 }
 
 // ServeAt serves at an address of its own what is called by others than our programs; setting is what names the address.
 func (p *Process) ServeAt(n Network, setting, address string, register ...func(grpc.ServiceRegistrar)) error {
 	n.Listen = address
-	return p.serve(n, setting, register...)
+	server, err := p.server(n, setting, register...)
+	if err == nil {
+		p.Add("gRPC at "+setting, server.Run)
+	}
+	return err
 }
 
-func (p *Process) serve(n Network, setting string, register ...func(grpc.ServiceRegistrar)) error {
+// server makes a server that listens at network.listen, which a setting may say in its place.
+func (p *Process) server(n Network, setting string, register ...func(grpc.ServiceRegistrar)) (*rpc.Server, error) {
 	network, err := p.tcp(n)
 	if err != nil {
-		return fmt.Errorf("%s: %w", setting, err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	listener, err := network.Listen("listen")
 	if err != nil {
-		return fmt.Errorf("%s: %w. Is another server running?", setting, err)
+		return nil, fmt.Errorf("%s: %w. Is another server running?", setting, err)
 	}
-	p.Add("gRPC at "+setting, rpc.NewServer(listener.Observed(p.Telemetry), p.Log, register...).Run)
-	return nil
+	return rpc.NewServer(listener.Observed(p.Telemetry), p.Log, register...), nil
 }
 
 // Dial returns a connection to the service called name. The program is ready only if the service serves.

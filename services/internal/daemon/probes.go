@@ -28,6 +28,10 @@ type Probes struct {
 	draining bool
 	// looked says that every check was made once, started that all of them once held.
 	looked, started bool
+
+	// telling is held while followers are told, so that what they are told last is the latest.
+	telling   sync.Mutex
+	followers []func(ready bool)
 }
 
 // check is one thing that the program depends on.
@@ -46,11 +50,31 @@ func (p *Probes) add(name string, ready func(ctx context.Context) error) {
 	p.checks = append(p.checks, &check{name: name, ready: ready})
 }
 
+// Follow has somebody told whether the program is ready: at once, and then as often as that is found out. told must not
+// block.
+func (p *Probes) Follow(told func(ready bool)) {
+	p.telling.Lock()
+	p.followers = append(p.followers, told)
+	p.telling.Unlock()
+	p.tell()
+}
+
+// tell tells those who follow.
+func (p *Probes) tell() {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	_, ready := p.report()
+	for _, told := range p.followers {
+		told(ready)
+	}
+}
+
 // drain turns readiness off for good.
 func (p *Probes) drain() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.draining = true
+	p.mu.Unlock()
+	p.tell()
 }
 
 // watch finds out again and again whether what the program depends on answers, and logs when that changes.
@@ -67,6 +91,7 @@ func (p *Probes) watch(ctx context.Context) error {
 		p.looked = true
 		p.started = p.started || !slices.ContainsFunc(p.checks, func(c *check) bool { return c.problem != nil })
 		p.mu.Unlock()
+		p.tell()
 		select {
 		case <-ctx.Done():
 			return nil

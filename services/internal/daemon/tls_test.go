@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -13,12 +12,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/stepwell/stepwell/services/internal/certtest"
 	"github.com/stepwell/stepwell/services/internal/daemon"
-	"github.com/stepwell/stepwell/services/internal/rpc"
 )
 
 // patience is how long a test waits for what must happen.
@@ -84,8 +82,8 @@ func TestDoorWithACertificate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadRequest, got.status, "who speaks HTTP is told that it is HTTPS")
 	public := credentials.NewTLS(&tls.Config{RootCAs: before.Pool(), MinVersion: tls.VersionTLS12})
-	require.NoError(t, answers(t, d.GRPCAddress(), public))
-	require.Error(t, healthOf(t, d.GRPCAddress()), "in plain text")
+	serves(t, d.GRPCAddress(), public)
+	require.Error(t, healthOf(t, d.GRPCAddress(), insecure.NewCredentials()), "in plain text")
 
 	after.Write(t, folder, nil, "127.0.0.1")
 	require.Eventually(t, func() bool {
@@ -97,19 +95,11 @@ func TestDoorWithACertificate(t *testing.T) {
 	got, err = old.asks(t)
 	require.NoError(t, err)
 	require.Equal(t, answered{status: http.StatusTeapot, protocol: "HTTP/2.0", reused: true}, got, "it goes on")
-	require.Error(t, answers(t, d.GRPCAddress(), public))
+	require.Error(t, healthOf(t, d.GRPCAddress(), public))
 	public = credentials.NewTLS(&tls.Config{RootCAs: after.Pool(), MinVersion: tls.VersionTLS12})
-	require.NoError(t, answers(t, d.GRPCAddress(), public))
+	require.NoError(t, healthOf(t, d.GRPCAddress(), public))
 	stop()
 	require.NoError(t, wait())
-}
-
-// answers asks a server over gRPC whether it answers.
-func answers(t *testing.T, address string, secured credentials.TransportCredentials) error {
-	t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(secured))
-	require.NoError(t, err)
-	return errors.Join(rpc.Ready(t.Context(), conn), conn.Close())
 }
 
 // TestNetworkWithACertificate: programs that have one of the same authority find each other, by the names of hosts; who

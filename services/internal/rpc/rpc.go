@@ -56,17 +56,19 @@ type Server struct {
 	listener Listener
 	server   *grpc.Server
 	health   *health.Server
+	hold     *hold
 }
 
 // NewServer returns a server that serves on the listener once it runs; register calls the services' Register on it.
 func NewServer(listener Listener, log *slog.Logger, register ...func(grpc.ServiceRegistrar)) *Server {
+	held := &hold{}
 	options := append(slices.Clone(listener.options),
 		grpc.MaxRecvMsgSize(messageBytesMax),
 		grpc.MaxSendMsgSize(messageBytesMax),
-		grpc.UnaryInterceptor(serveUnary(log)),
-		grpc.StreamInterceptor(serveStream(log)),
+		grpc.ChainUnaryInterceptor(serveUnary(log), held.serveUnary),
+		grpc.ChainStreamInterceptor(serveStream(log), held.serveStream),
 	)
-	s := &Server{listener: listener, health: health.NewServer(), server: grpc.NewServer(options...)}
+	s := &Server{listener: listener, health: health.NewServer(), hold: held, server: grpc.NewServer(options...)}
 	healthv1.RegisterHealthServer(s.server, s.health)
 	for _, r := range register {
 		r(s.server)
@@ -76,6 +78,7 @@ func NewServer(listener Listener, log *slog.Logger, register ...func(grpc.Servic
 
 // Run serves until the context ends, then lets calls that are under way finish, for a while.
 func (s *Server) Run(ctx context.Context) error {
+	s.hold.askFirst(ctx)
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(s.listener.Listener) }() // awaited below
 	select {

@@ -90,7 +90,6 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 		return err
 	}
 	p.OnExit(func(context.Context) error { postgres.Close(); return nil })
-	p.NeedsReady("postgres", postgres.Ready)
 	told, err := otelstore.New(postgres, p.Telemetry)
 	if err != nil {
 		return err
@@ -104,7 +103,7 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 	deps := standalone.Deps{
 		Store: told, Queue: queue, Keys: keys, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
 		Signer: sdk.NewSigner(s.SigningKeys[0].Reveal()), ServerKind: sdk.KindCloud,
-		Routes: p.Probes().Routes(), Log: p.Log, Telemetry: p.Telemetry,
+		Routes: p.Probes().Routes(), Follow: p.Probes().Follow, Log: p.Log, Telemetry: p.Telemetry,
 	}
 	if err := s.listen(ctx, p, &deps); err != nil {
 		return err
@@ -114,6 +113,7 @@ func (s *startSettings) compose(ctx context.Context, p *daemon.Process) error {
 	if err != nil {
 		return err
 	}
+	p.NeedsReady("postgres", system.Ready)
 	if s.Migrate && !s.migrate(ctx, p.Log) {
 		p.Add("migration", s.keepMigrating(p.Log))
 	}

@@ -69,8 +69,8 @@ func (s *settings) compose(ctx context.Context, p *daemon.Process) error {
 	if err != nil {
 		return err
 	}
-	p.NeedsReady("postgres", service.Ready)
-	if err := p.Serve(s.Network, service.Register); err != nil {
+	// Before the schema is what this release needs, nothing that is read or written means what it should.
+	if err := p.ServeOnceReady(s.Network, "postgres", service.Ready, service.Register); err != nil {
 		return err
 	}
 	p.Add(state.Name, service.Run)
