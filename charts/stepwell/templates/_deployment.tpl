@@ -98,16 +98,26 @@ topologySpreadConstraints:
 {{- if .values.topologySpreadConstraints }}
   {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
 {{- else }}
-{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "stepwell.selector" (dict "root" $.root "component" $.name) | nindent 8 }}
+        {{- include "stepwell.selector" (dict "root" .root "component" .name) | nindent 8 }}
     # Each revision by itself, so that the old one's pods do not count while it is replaced.
     matchLabelKeys: [pod-template-hash]
 {{- end }}
+{{- if not .values.affinity }}
+# Zones are not a constraint beside that of nodes: where nodes say no zone, the scheduler would not look at either.
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 50
+        podAffinityTerm:
+          topologyKey: topology.kubernetes.io/zone
+          labelSelector:
+            matchLabels:
+              {{- include "stepwell.selector" (dict "root" .root "component" .name) | nindent 14 }}
 {{- end }}
 {{- range $key := list "affinity" "nodeSelector" "tolerations" }}
 {{- with get $.values $key }}

@@ -47,6 +47,15 @@ over the selector. */}}
   "extra" (prepend (default list .extra) .root.Values.podLabels)) -}}
 {{- end -}}
 
+{{/* Labels of the pods of a store: without the version of Stepwell, with which the store would be restarted. */}}
+{{- define "stepwell.storePodLabels" -}}
+{{- $labels := dict "app.kubernetes.io/part-of" "stepwell" -}}
+{{- range list .root.Values.commonLabels .root.Values.podLabels -}}
+{{- $labels = mergeOverwrite $labels (deepCopy (default dict .)) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $labels (include "stepwell.selector" . | fromYaml)) -}}
+{{- end -}}
+
 {{- define "stepwell.plainLabels" -}}
 {{- $labels := dict
   "app.kubernetes.io/version" (include "stepwell.tag" .root | trunc 63 | trimAll "-_.")
