@@ -44,18 +44,19 @@ test: ## run all tests: unit, archtest, and end to end; the last line is the cou
 	@$(MAKE) e2e
 	@bin/gotally $(RESULTS)/unit.json $(RESULTS)/e2e.json
 
-# archtest and the tests of the chart also read files that the test cache of the go command does not watch, so they run
-# apart and always.
+# archtest and the tests of the chart and of deploy/ also read files that the test cache of the go command does not watch,
+# so they run apart and always.
 UNIT = $$(go list work | grep -v /services/internal/archtest)
 
 .PHONY: unit
-unit: bin/gotally ## run the unit tests, archtest, and the tests of the Helm chart that need no cluster
+unit: bin/gotally ## run the unit tests, archtest, and the tests of the Helm chart and of deploy/ that need no cluster
 	@mkdir -p $(RESULTS)
 	@{ go test -json $(TESTFLAGS) $(UNIT) || broken=1; \
 		go test -json -count=1 ./services/internal/archtest || broken=1; \
 		GOWORK=off go test -C tools/gotally -json $(TESTFLAGS) ./... || broken=1; \
 		GOWORK=off go test -C tools/crash -json $(TESTFLAGS) ./... || broken=1; \
 		GOWORK=off go test -C tools/images -json $(TESTFLAGS) ./... || broken=1; \
+		GOWORK=off go test -C tools/compose -json -count=1 $(TESTFLAGS) ./... || broken=1; \
 		GOWORK=off go test -C tools/chart -json -count=1 $(TESTFLAGS) ./... || broken=1; \
 		exit $${broken:-0}; } | bin/gotally -o $(RESULTS)/unit.json
 
