@@ -20,7 +20,7 @@ func fromIngest(m *statev1.Ingest) store.Ingest {
 				Transitions: wire.Each(m.GetTransitions(), wire.FromTransition),
 			}
 		}),
-		Unrouted: m.GetUnrouted(), Now: wire.FromTime(m.GetTime()),
+		Unrouted: m.GetUnrouted(), Now: wire.FromTime(m.GetTime()), Trace: stepwell.TraceOf(m.GetTrace()),
 	}
 }
 

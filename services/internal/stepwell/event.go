@@ -70,6 +70,8 @@ type Event struct {
 	// Meta is a JSON object or empty.
 	Meta       json.RawMessage
 	ReceivedAt time.Time
+	// Trace is the span of its publishing, or of what it was that emitted it. Runs that it starts belong to that trace.
+	Trace Trace
 }
 
 // Nameable tells whether an event or a signal that is waited for may have the name: 1 to EventNameBytesMax bytes of UTF-8

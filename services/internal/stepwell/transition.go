@@ -37,6 +37,8 @@ type Transition struct {
 	RequestVersion int
 	// End finishes the run: whatever is open is dropped.
 	End *End
+	// Trace is the span of deciding, for the store's own spans. It changes nothing.
+	Trace Trace
 }
 
 // Opening is a step that the run begins to wait for: planned, asleep, or waiting.

@@ -10,7 +10,7 @@ func Event(e stepwell.Event) *eventv1.Event {
 	return &eventv1.Event{
 		Id: ULID(e.ID.ULID), EnvironmentId: UUID(e.Environment.UUID), Key: e.Key, Name: e.Name,
 		Data: e.Data, User: e.User, Time: Time(e.Time), Version: e.Version, Meta: e.Meta,
-		ReceiveTime: Time(e.ReceivedAt),
+		ReceiveTime: Time(e.ReceivedAt), Trace: e.Trace.Bytes(),
 	}
 }
 
@@ -21,6 +21,6 @@ func FromEvent(m *eventv1.Event) stepwell.Event {
 		Environment: stepwell.EnvironmentID{UUID: FromUUID(m.GetEnvironmentId())},
 		Key:         m.GetKey(), Name: m.GetName(), Data: m.GetData(), User: m.GetUser(),
 		Time: FromTime(m.GetTime()), Version: m.GetVersion(), Meta: m.GetMeta(),
-		ReceivedAt: FromTime(m.GetReceiveTime()),
+		ReceivedAt: FromTime(m.GetReceiveTime()), Trace: stepwell.TraceOf(m.GetTrace()),
 	}
 }

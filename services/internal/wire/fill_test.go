@@ -78,6 +78,10 @@ func (s source) fill(t require.TestingT, v reflect.Value) {
 	case time.Duration:
 		v.SetInt(int64(s.number()) * int64(time.Second))
 		return
+	case stepwell.Trace: // without an id, it is none
+		n := byte(s.number())
+		v.Set(reflect.ValueOf(stepwell.Trace{ID: [16]byte{1, n}, Span: [8]byte{2, n}, Sampled: true}))
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:

@@ -13,6 +13,7 @@ func Transition(t stepwell.Transition) *runv1.Transition {
 		Opens: Each(t.Opens, opening), Retry: optional(t.Retry, Item),
 		RequestVersion: int32(t.RequestVersion),
 		End:            optional(t.End, end),
+		Trace:          t.Trace.Bytes(),
 	}
 }
 
@@ -26,6 +27,7 @@ func FromTransition(m *runv1.Transition) stepwell.Transition {
 		Opens: Each(m.GetOpens(), fromOpening), Retry: fromOptional(m.GetRetry(), FromItem),
 		RequestVersion: int(m.GetRequestVersion()),
 		End:            fromOptional(m.GetEnd(), fromEnd),
+		Trace:          stepwell.TraceOf(m.GetTrace()),
 	}
 }
 

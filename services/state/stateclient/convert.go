@@ -23,7 +23,7 @@ func ingest(i store.Ingest) *statev1.Ingest {
 				Transitions: wire.Each(e.Transitions, wire.Transition),
 			}
 		}),
-		Unrouted: i.Unrouted, Time: wire.Time(i.Now),
+		Unrouted: i.Unrouted, Time: wire.Time(i.Now), Trace: i.Trace.Bytes(),
 	}
 }
 

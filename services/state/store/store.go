@@ -67,6 +67,8 @@ type Ingest struct {
 	Unrouted bool
 	// Now is when the decision was made; dedupe windows count from it.
 	Now time.Time
+	// Trace is the span of deciding, for the store's own spans. It changes nothing.
+	Trace stepwell.Trace
 }
 
 // IngestEvent is an event and what it starts.

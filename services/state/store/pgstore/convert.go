@@ -198,6 +198,7 @@ func fromEvent(row pgsql.GetEventRow) stepwell.Event {
 		ID: stepwell.EventID{ULID: row.ID.Bytes}, Environment: stepwell.EnvironmentID{UUID: row.EnvironmentID.Bytes},
 		Key: row.Key.String, Name: row.Name, Data: row.Data, User: row.UserData, Meta: row.Meta,
 		Version: row.Version.String, Time: fromTime(row.OccurredAt), ReceivedAt: fromTime(row.ReceivedAt),
+		Trace: stepwell.TraceOf(row.Trace),
 	}
 }
 

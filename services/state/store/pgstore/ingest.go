@@ -173,7 +173,7 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 // insertEvents queues the rows of events.
 func insertEvents(p *pipeline, inserted *[]pgsql.InsertEventsRow, e pgsql.InsertEventsParams) {
 	collect(p, inserted, pgsql.InsertEvents, e.Ids, e.EnvironmentIds, e.Names, e.Keys, e.Data, e.UserData, e.Meta,
-		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed, e.WaitNames)
+		e.Versions, e.OccurredAt, e.ReceivedAt, e.Routed, e.WaitNames, e.Traces)
 }
 
 func appendEvent(e *pgsql.InsertEventsParams, event stepwell.Event, routed bool) {
@@ -187,6 +187,7 @@ func appendEvent(e *pgsql.InsertEventsParams, event stepwell.Event, routed bool)
 	e.Versions = append(e.Versions, event.Version)
 	e.OccurredAt = append(e.OccurredAt, pgTime(event.Time))
 	e.ReceivedAt = append(e.ReceivedAt, pgTime(event.ReceivedAt))
+	e.Traces = append(e.Traces, event.Trace.Bytes())
 	e.Routed = append(e.Routed, routed)
 	e.WaitNames = append(e.WaitNames, waitNamesOf(event))
 }

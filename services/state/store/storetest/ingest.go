@@ -166,3 +166,39 @@ func testIngestAppliesTransitions(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Equal(t, stepwell.RunCancelled, got.Status)
 }
+
+// testTraceTravelsWithItsEvent: a run finds the trace that it belongs to by its event, however that came in and goes out.
+func testTraceTravelsWithItsEvent(t *testing.T, f *fixture) {
+	for range 4 {
+		event := f.event("")
+		results, err := f.Ingest(f.ctx, []store.Ingest{{
+			Environment: event.Environment, Unrouted: true, Now: event.ReceivedAt, Trace: event.Trace,
+			Events: []store.IngestEvent{{Event: event}},
+		}})
+		require.NoError(t, err)
+		require.NoError(t, results[0].Err)
+		unrouted, err := f.UnroutedEvents(f.ctx, 10)
+		require.NoError(t, err)
+		require.Len(t, unrouted, 1)
+		require.Equal(t, event.Trace, unrouted[0].Trace)
+
+		start := f.start(event)
+		require.Len(t, f.ingest(event, start).Opened, 1)
+		state, err := store.LoadRun(f.ctx, f, start.Run.ID)
+		require.NoError(t, err)
+		require.Equal(t, event.Trace, state.Events[0].Trace)
+		history, err := f.RunHistory(f.ctx, event.Environment, start.Run.ID)
+		require.NoError(t, err)
+		require.Equal(t, event.Trace, history.Events[0].Trace)
+		read, err := f.Event(f.ctx, event.Environment, event.ID)
+		require.NoError(t, err)
+		require.Equal(t, event.Trace, read.Trace)
+		listed, err := f.Events(f.ctx, store.EventQuery{Environment: event.Environment, Limit: 1})
+		require.NoError(t, err)
+		require.Equal(t, event.Trace, listed[0].Trace)
+		f.mustCommit(stepwell.Transition{
+			Run: start.Run.ID, Environment: event.Environment, Settles: start.Run.Progress.Open[0].ID, At: event.ReceivedAt,
+			Trace: event.Trace, End: &stepwell.End{Status: stepwell.RunCompleted, Output: json.RawMessage(`1`)},
+		})
+	}
+}

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I3_IdempotencyKeyStartsOnce":           testIdempotencyKeyStartsOnce,
 		"I4_StaleRequestStoresNothing":          testStaleRequestStoresNothing,
 		"UnroutedEventIsRoutedOnce":             testUnroutedEventIsRoutedOnce,
+		"TraceTravelsWithItsEvent":              testTraceTravelsWithItsEvent,
 		"IngestAppliesTransitions":              testIngestAppliesTransitions,
 		"EventIsStoredAndRoutedInOneCall":       testEventIsStoredAndRoutedInOneCall,
 		"I5_EndWinsOnce":                        testEndWinsOnce,
@@ -122,17 +123,21 @@ func (f *fixture) newFunction(name string) stepwell.Function {
 	}
 }
 
-// event is the next event, a second after the one before.
+// event is the next event, a second after the one before. Every other one belongs to a trace.
 func (f *fixture) event(key string) stepwell.Event {
 	f.t.Helper()
 	f.events++
 	at := epoch().Add(time.Duration(f.events) * time.Second)
 	id, err := ulid.New(ulid.Timestamp(at), nil)
 	require.NoError(f.t, err)
-	return stepwell.Event{
+	event := stepwell.Event{
 		ID: stepwell.EventID{ULID: id}, Environment: f.app.Environment, Key: key, Name: "order/paid",
 		Data: json.RawMessage(`{"n":1}`), User: json.RawMessage(`{}`), Time: at, ReceivedAt: at,
 	}
+	if f.events%2 == 1 {
+		event.Trace = stepwell.Trace{ID: [16]byte{1, 15: byte(f.events)}, Span: [8]byte{7: 2}, Sampled: f.events%4 == 1}
+	}
+	return event
 }
 
 func (f *fixture) start(event stepwell.Event) stepwell.RunStart {

@@ -44,7 +44,9 @@ type Event struct {
 	// A JSON object, or empty.
 	Meta []byte `protobuf:"bytes,9,opt,name=meta,proto3" json:"meta,omitempty"`
 	// When the server received it.
-	ReceiveTime   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
+	ReceiveTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=receive_time,json=receiveTime,proto3" json:"receive_time,omitempty"`
+	// The trace that it belongs to: trace id, span id and flags as in the header traceparent, 25 bytes; empty if none.
+	Trace         []byte `protobuf:"bytes,11,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,11 +151,18 @@ func (x *Event) GetReceiveTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Event) GetTrace() []byte {
+	if x != nil {
+		return x.Trace
+	}
+	return nil
+}
+
 var File_stepwell_event_v1_event_proto protoreflect.FileDescriptor
 
 const file_stepwell_event_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1dstepwell/event/v1/event.proto\x12\x11stepwell.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x02\n" +
+	"\x1dstepwell/event/v1/event.proto\x12\x11stepwell.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x02\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12%\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\fR\renvironmentId\x12\x10\n" +
@@ -165,7 +174,8 @@ const file_stepwell_event_v1_event_proto_rawDesc = "" +
 	"\aversion\x18\b \x01(\tR\aversion\x12\x12\n" +
 	"\x04meta\x18\t \x01(\fR\x04meta\x12=\n" +
 	"\freceive_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTimeB\xcb\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vreceiveTime\x12\x14\n" +
+	"\x05trace\x18\v \x01(\fR\x05traceB\xcb\x01\n" +
 	"\x15com.stepwell.event.v1B\n" +
 	"EventProtoP\x01Z@github.com/stepwell/stepwell/proto/gen/stepwell/event/v1;eventv1\xa2\x02\x03SEX\xaa\x02\x11Stepwell.Event.V1\xca\x02\x11Stepwell\\Event\\V1\xe2\x02\x1dStepwell\\Event\\V1\\GPBMetadata\xea\x02\x13Stepwell::Event::V1b\x06proto3"
 

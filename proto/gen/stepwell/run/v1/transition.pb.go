@@ -107,6 +107,8 @@ type Transition struct {
 	End *End `protobuf:"bytes,11,opt,name=end,proto3" json:"end,omitempty"`
 	// The caller's environment, for a decision from outside or an end: a UUID, 16 bytes.
 	EnvironmentId []byte `protobuf:"bytes,12,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// The span below which it was decided, as in stepwell.event.v1.Event; empty if nobody traces it.
+	Trace         []byte `protobuf:"bytes,13,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +223,13 @@ func (x *Transition) GetEnd() *End {
 func (x *Transition) GetEnvironmentId() []byte {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return nil
+}
+
+func (x *Transition) GetTrace() []byte {
+	if x != nil {
+		return x.Trace
 	}
 	return nil
 }
@@ -666,7 +675,7 @@ var File_stepwell_run_v1_transition_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\n" +
-	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xdb\x03\n" +
+	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xf1\x03\n" +
 	"\n" +
 	"Transition\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12\x18\n" +
@@ -683,7 +692,8 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x0frequest_version\x18\n" +
 	" \x01(\x05R\x0erequestVersion\x12&\n" +
 	"\x03end\x18\v \x01(\v2\x14.stepwell.run.v1.EndR\x03end\x12%\n" +
-	"\x0eenvironment_id\x18\f \x01(\fR\renvironmentId\"\xba\x01\n" +
+	"\x0eenvironment_id\x18\f \x01(\fR\renvironmentId\x12\x14\n" +
+	"\x05trace\x18\r \x01(\fR\x05trace\"\xba\x01\n" +
 	"\aOpening\x12)\n" +
 	"\x04step\x18\x01 \x01(\v2\x15.stepwell.run.v1.StepR\x04step\x12)\n" +
 	"\x04item\x18\x02 \x01(\v2\x15.stepwell.run.v1.ItemR\x04item\x12)\n" +

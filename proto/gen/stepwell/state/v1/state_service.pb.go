@@ -138,7 +138,9 @@ type Ingest struct {
 	// Nobody could decide: a runner routes the events later.
 	Unrouted bool `protobuf:"varint,4,opt,name=unrouted,proto3" json:"unrouted,omitempty"`
 	// When it was decided.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	// The span below which it was decided, as in stepwell.event.v1.Event; empty if nobody traces it.
+	Trace         []byte `protobuf:"bytes,6,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +206,13 @@ func (x *Ingest) GetUnrouted() bool {
 func (x *Ingest) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *Ingest) GetTrace() []byte {
+	if x != nil {
+		return x.Trace
 	}
 	return nil
 }
@@ -2650,13 +2659,14 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"F\n" +
 	"\rIngestRequest\x125\n" +
-	"\brequests\x18\x01 \x03(\v2\x19.stepwell.state.v1.IngestR\brequests\"\xcf\x01\n" +
+	"\brequests\x18\x01 \x03(\v2\x19.stepwell.state.v1.IngestR\brequests\"\xe5\x01\n" +
 	"\x06Ingest\x12%\n" +
 	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x126\n" +
 	"\x06events\x18\x03 \x03(\v2\x1e.stepwell.state.v1.IngestEventR\x06events\x12\x1a\n" +
 	"\bunrouted\x18\x04 \x01(\bR\bunrouted\x12.\n" +
-	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xaf\x01\n" +
+	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05trace\x18\x06 \x01(\fR\x05trace\"\xaf\x01\n" +
 	"\vIngestEvent\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\x121\n" +
 	"\x06starts\x18\x02 \x03(\v2\x19.stepwell.run.v1.RunStartR\x06starts\x12=\n" +

@@ -2,9 +2,9 @@
 -- Returns those that were not stored before. One for which there may be waits is not routed; wait_names are the names by
 -- which waits may have asked for it, one a line. The order has Postgres take the index: without it, it expects to find one
 -- soon by reading the table.
-INSERT INTO events (id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, routed)
+INSERT INTO events (id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace, routed)
 SELECT e.id, e.environment_id, e.name, NULLIF(e.key, ''), e.data, e.user_data, e.meta, NULLIF(e.version, ''),
-    e.occurred_at, e.received_at, e.routed AND NOT EXISTS (
+    e.occurred_at, e.received_at, e.trace, e.routed AND NOT EXISTS (
         SELECT 1 FROM unnest(string_to_array(e.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
             SELECT 1 FROM waits AS f
             WHERE f.environment_id = e.environment_id AND f.kind <> 1 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
@@ -15,7 +15,8 @@ FROM (
         unnest(@keys::text[]) AS key, unnest(@data::bytea[]) AS data, unnest(@user_data::bytea[]) AS user_data,
         unnest(@meta::bytea[]) AS meta, unnest(@versions::text[]) AS version,
         unnest(@occurred_at::timestamptz[]) AS occurred_at, unnest(@received_at::timestamptz[]) AS received_at,
-        unnest(@routed::boolean[]) AS routed, unnest(@wait_names::text[]) AS wait_names
+        unnest(@routed::boolean[]) AS routed, unnest(@wait_names::text[]) AS wait_names,
+        unnest(@traces::bytea[]) AS trace
 ) AS e
 ON CONFLICT (id) DO NOTHING
 RETURNING id, routed;

@@ -58,7 +58,7 @@ FROM apps WHERE id IN (
 
 -- name: EventsOfRuns :many
 -- Those between two ids: Postgres would look into all days for ids that it finds itself.
-SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
+SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at, e.trace
 FROM events AS e
 WHERE e.id BETWEEN @first_event::uuid AND @last_event::uuid AND e.id = ANY(ARRAY(
     SELECT unnest(r.event_ids) FROM runs AS r
@@ -66,7 +66,7 @@ WHERE e.id BETWEEN @first_event::uuid AND @last_event::uuid AND e.id = ANY(ARRAY
 ));
 
 -- name: Events :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid;
 
 -- name: RecordedStepsOfRuns :many
@@ -86,26 +86,26 @@ SELECT run_id, item, step_id, step_name, number, status, started_at, ended_at, n
 FROM attempts WHERE run_id = @run_id ORDER BY ended_at, item;
 
 -- name: GetEvent :one
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE id = @id AND environment_id = @environment_id;
 
 -- name: ListEvents :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = @environment_id AND id < @before::uuid
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: ListEventsByName :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = @environment_id AND name = @name AND id < @before::uuid
 ORDER BY id DESC LIMIT @most::integer;
 
 -- name: UnroutedEvents :many
 -- The oldest, until their payloads reach a number of bytes. Their sizes are known without reading them.
-SELECT p.id, p.environment_id, p.name, p.key, p.data, p.user_data, p.meta, p.version, p.occurred_at, p.received_at
+SELECT p.id, p.environment_id, p.name, p.key, p.data, p.user_data, p.meta, p.version, p.occurred_at, p.received_at, p.trace
 FROM (
     SELECT e.*, sum(octet_length(e.data) + octet_length(e.user_data)) OVER (ORDER BY e.id) AS bytes
     FROM (
-        SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+        SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
         FROM events WHERE NOT routed ORDER BY id LIMIT @most::integer
     ) AS e
 ) AS p

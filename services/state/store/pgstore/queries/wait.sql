@@ -89,12 +89,12 @@ FROM (
 WHERE waits.run_id = l.run_id AND waits.step_id = l.step_id AND waits.since IS NOT NULL;
 
 -- name: EventsSince :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = @environment_id AND name = @name AND id BETWEEN @first::uuid AND @last::uuid
 ORDER BY id LIMIT @most::integer;
 
 -- name: EventsSinceByPrefix :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = @environment_id AND id BETWEEN @first::uuid AND @last::uuid AND starts_with(name, @prefix::text)
 ORDER BY id LIMIT @most::integer;
 

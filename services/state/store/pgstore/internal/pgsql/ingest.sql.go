@@ -37,9 +37,9 @@ func (q *Queries) InsertEventRuns(ctx context.Context, eventIds []pgtype.UUID, r
 }
 
 const InsertEvents = `-- name: InsertEvents :many
-INSERT INTO events (id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, routed)
+INSERT INTO events (id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace, routed)
 SELECT e.id, e.environment_id, e.name, NULLIF(e.key, ''), e.data, e.user_data, e.meta, NULLIF(e.version, ''),
-    e.occurred_at, e.received_at, e.routed AND NOT EXISTS (
+    e.occurred_at, e.received_at, e.trace, e.routed AND NOT EXISTS (
         SELECT 1 FROM unnest(string_to_array(e.wait_names, E'\n')) AS n (name) CROSS JOIN LATERAL (
             SELECT 1 FROM waits AS f
             WHERE f.environment_id = e.environment_id AND f.kind <> 1 AND f.name = n.name ORDER BY f.shape, f.key_hash LIMIT 1
@@ -50,7 +50,8 @@ FROM (
         unnest($4::text[]) AS key, unnest($5::bytea[]) AS data, unnest($6::bytea[]) AS user_data,
         unnest($7::bytea[]) AS meta, unnest($8::text[]) AS version,
         unnest($9::timestamptz[]) AS occurred_at, unnest($10::timestamptz[]) AS received_at,
-        unnest($11::boolean[]) AS routed, unnest($12::text[]) AS wait_names
+        unnest($11::boolean[]) AS routed, unnest($12::text[]) AS wait_names,
+        unnest($13::bytea[]) AS trace
 ) AS e
 ON CONFLICT (id) DO NOTHING
 RETURNING id, routed
@@ -69,6 +70,7 @@ type InsertEventsParams struct {
 	ReceivedAt     []pgtype.Timestamptz
 	Routed         []bool
 	WaitNames      []string
+	Traces         [][]byte
 }
 
 type InsertEventsRow struct {
@@ -93,6 +95,7 @@ func (q *Queries) InsertEvents(ctx context.Context, arg InsertEventsParams) ([]I
 		arg.ReceivedAt,
 		arg.Routed,
 		arg.WaitNames,
+		arg.Traces,
 	)
 	if err != nil {
 		return nil, err

@@ -66,6 +66,7 @@ type Event struct {
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
 	Routed        bool
+	Trace         []byte
 }
 
 type EventRun struct {

@@ -87,7 +87,7 @@ func (q *Queries) AttemptsOfRun(ctx context.Context, runID pgtype.UUID) ([]Attem
 }
 
 const Events = `-- name: Events :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE id = ANY($1::uuid[]) AND id BETWEEN $2::uuid AND $3::uuid
 `
 
@@ -102,6 +102,7 @@ type EventsRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]EventsRow, error) {
@@ -124,6 +125,7 @@ func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID, first pgtype.UU
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -136,7 +138,7 @@ func (q *Queries) Events(ctx context.Context, ids []pgtype.UUID, first pgtype.UU
 }
 
 const EventsOfRuns = `-- name: EventsOfRuns :many
-SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at
+SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at, e.trace
 FROM events AS e
 WHERE e.id BETWEEN $1::uuid AND $2::uuid AND e.id = ANY(ARRAY(
     SELECT unnest(r.event_ids) FROM runs AS r
@@ -163,6 +165,7 @@ type EventsOfRunsRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 // Those between two ids: Postgres would look into all days for ids that it finds itself.
@@ -192,6 +195,7 @@ func (q *Queries) EventsOfRuns(ctx context.Context, arg EventsOfRunsParams) ([]E
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -245,7 +249,7 @@ func (q *Queries) FunctionsOfRuns(ctx context.Context, runIds []pgtype.UUID, fir
 }
 
 const GetEvent = `-- name: GetEvent :one
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE id = $1 AND environment_id = $2
 `
 
@@ -260,6 +264,7 @@ type GetEventRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 func (q *Queries) GetEvent(ctx context.Context, iD pgtype.UUID, environmentID pgtype.UUID) (GetEventRow, error) {
@@ -276,12 +281,13 @@ func (q *Queries) GetEvent(ctx context.Context, iD pgtype.UUID, environmentID pg
 		&i.Version,
 		&i.OccurredAt,
 		&i.ReceivedAt,
+		&i.Trace,
 	)
 	return i, err
 }
 
 const ListEvents = `-- name: ListEvents :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = $1 AND id < $2::uuid
 ORDER BY id DESC LIMIT $3::integer
 `
@@ -297,6 +303,7 @@ type ListEventsRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 func (q *Queries) ListEvents(ctx context.Context, environmentID pgtype.UUID, before pgtype.UUID, most int32) ([]ListEventsRow, error) {
@@ -319,6 +326,7 @@ func (q *Queries) ListEvents(ctx context.Context, environmentID pgtype.UUID, bef
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -331,7 +339,7 @@ func (q *Queries) ListEvents(ctx context.Context, environmentID pgtype.UUID, bef
 }
 
 const ListEventsByName = `-- name: ListEventsByName :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = $1 AND name = $2 AND id < $3::uuid
 ORDER BY id DESC LIMIT $4::integer
 `
@@ -354,6 +362,7 @@ type ListEventsByNameRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 func (q *Queries) ListEventsByName(ctx context.Context, arg ListEventsByNameParams) ([]ListEventsByNameRow, error) {
@@ -381,6 +390,7 @@ func (q *Queries) ListEventsByName(ctx context.Context, arg ListEventsByNamePara
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -803,11 +813,11 @@ func (q *Queries) StepsOfRun(ctx context.Context, runID pgtype.UUID) ([]StepsOfR
 }
 
 const UnroutedEvents = `-- name: UnroutedEvents :many
-SELECT p.id, p.environment_id, p.name, p.key, p.data, p.user_data, p.meta, p.version, p.occurred_at, p.received_at
+SELECT p.id, p.environment_id, p.name, p.key, p.data, p.user_data, p.meta, p.version, p.occurred_at, p.received_at, p.trace
 FROM (
-    SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at, sum(octet_length(e.data) + octet_length(e.user_data)) OVER (ORDER BY e.id) AS bytes
+    SELECT e.id, e.environment_id, e.name, e.key, e.data, e.user_data, e.meta, e.version, e.occurred_at, e.received_at, e.trace, sum(octet_length(e.data) + octet_length(e.user_data)) OVER (ORDER BY e.id) AS bytes
     FROM (
-        SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+        SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
         FROM events WHERE NOT routed ORDER BY id LIMIT $1::integer
     ) AS e
 ) AS p
@@ -825,6 +835,7 @@ type UnroutedEventsRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 // The oldest, until their payloads reach a number of bytes. Their sizes are known without reading them.
@@ -848,6 +859,7 @@ func (q *Queries) UnroutedEvents(ctx context.Context, most int32, bytesMax int64
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}

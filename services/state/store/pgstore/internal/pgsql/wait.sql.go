@@ -40,7 +40,7 @@ func (q *Queries) DeleteWaitsOfRuns(ctx context.Context, runIds []pgtype.UUID) e
 }
 
 const EventsSince = `-- name: EventsSince :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = $1 AND name = $2 AND id BETWEEN $3::uuid AND $4::uuid
 ORDER BY id LIMIT $5::integer
 `
@@ -64,6 +64,7 @@ type EventsSinceRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 func (q *Queries) EventsSince(ctx context.Context, arg EventsSinceParams) ([]EventsSinceRow, error) {
@@ -92,6 +93,7 @@ func (q *Queries) EventsSince(ctx context.Context, arg EventsSinceParams) ([]Eve
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
@@ -104,7 +106,7 @@ func (q *Queries) EventsSince(ctx context.Context, arg EventsSinceParams) ([]Eve
 }
 
 const EventsSinceByPrefix = `-- name: EventsSinceByPrefix :many
-SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at
+SELECT id, environment_id, name, key, data, user_data, meta, version, occurred_at, received_at, trace
 FROM events WHERE environment_id = $1 AND id BETWEEN $2::uuid AND $3::uuid AND starts_with(name, $4::text)
 ORDER BY id LIMIT $5::integer
 `
@@ -128,6 +130,7 @@ type EventsSinceByPrefixRow struct {
 	Version       pgtype.Text
 	OccurredAt    pgtype.Timestamptz
 	ReceivedAt    pgtype.Timestamptz
+	Trace         []byte
 }
 
 func (q *Queries) EventsSinceByPrefix(ctx context.Context, arg EventsSinceByPrefixParams) ([]EventsSinceByPrefixRow, error) {
@@ -156,6 +159,7 @@ func (q *Queries) EventsSinceByPrefix(ctx context.Context, arg EventsSinceByPref
 			&i.Version,
 			&i.OccurredAt,
 			&i.ReceivedAt,
+			&i.Trace,
 		); err != nil {
 			return nil, err
 		}
