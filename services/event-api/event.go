@@ -21,6 +21,9 @@ import (
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
+// traceparent is the header, or the metadata, by which a publisher names its span.
+const traceparent = "traceparent"
+
 // publishBytesMax bounds the body of a publish request.
 const publishBytesMax = 32 << 20
 
@@ -62,7 +65,8 @@ func (s *Service) publishBody(
 	if err != nil {
 		return nil, err
 	}
-	ids, err := s.publish(r.Context(), environment, drafts, parseSeed(r.Header.Get(sdk.HeaderEventIDSeed), time.Now()))
+	seed, parent := parseSeed(r.Header.Get(sdk.HeaderEventIDSeed), time.Now()), stepwell.ParseTraceparent(r.Header.Get(traceparent))
+	ids, err := s.publish(r.Context(), environment, drafts, seed, parent)
 	if err == nil {
 		s.metrics.acked.Add(r.Context(), len(ids), s.metrics.overHTTP)
 	}
@@ -209,7 +213,11 @@ func (s *Service) Publish(ctx context.Context, m *eventv1.PublishRequest) (*even
 			drafts[i].at = event.GetTime().AsTime()
 		}
 	}
-	ids, err := s.publish(ctx, environment, drafts, seed)
+	var parent stepwell.Trace
+	if values := metadata.ValueFromIncomingContext(ctx, traceparent); len(values) > 0 {
+		parent = stepwell.ParseTraceparent(values[0])
+	}
+	ids, err := s.publish(ctx, environment, drafts, seed, parent)
 	if err != nil {
 		return nil, err
 	}

@@ -66,6 +66,7 @@ type Deps struct {
 type Service struct {
 	eventv1.UnimplementedEventServiceServer
 	deps     Deps
+	tracer   telemetry.Tracer
 	metrics  metrics
 	eventIDs *stepwell.EventIDs
 	tokens   tokens
@@ -94,7 +95,7 @@ func New(deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("event-api: %w", err)
 	}
 	return &Service{
-		deps: deps, metrics: measured, eventIDs: stepwell.NewEventIDs(rand.Reader), tokens: tokens,
+		deps: deps, tracer: deps.Telemetry.Tracer(), metrics: measured, eventIDs: stepwell.NewEventIDs(rand.Reader), tokens: tokens,
 		waiters: make(chan struct{}, outputWaitersMax), syncing: make(chan struct{}, 1),
 		catalogs: map[stepwell.EnvironmentID]store.Functions{},
 	}, nil

@@ -14,6 +14,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -32,9 +35,17 @@ type draft struct {
 }
 
 // publish checks the events, gives them ids in their order, and has them stored: all of them or none (I4).
+//
+// parent is the span that the publisher named, if any: the events, and what they start, belong to its trace.
 func (s *Service) publish(
-	ctx context.Context, environment stepwell.EnvironmentID, drafts []draft, seed *stepwell.EventSeed,
-) ([]stepwell.EventID, error) {
+	ctx context.Context, environment stepwell.EnvironmentID, drafts []draft, seed *stepwell.EventSeed, parent stepwell.Trace,
+) (_ []stepwell.EventID, err error) {
+	ctx, span := s.tracer.Begin(ctx, parent, "event-api.Publish", trace.SpanKindServer)
+	defer func() { span.End(publishFailed(err)) }()
+	if span.On() {
+		span.Set(attribute.Int("stepwell.event_count", len(drafts)))
+		parent = span.Trace()
+	}
 	if n := len(drafts); n > stepwell.EventsPerRequestMax {
 		return nil, stepwell.TooLargef("%d events in one request, at most %d are allowed", n, stepwell.EventsPerRequestMax)
 	}
@@ -49,7 +60,7 @@ func (s *Service) publish(
 		if err != nil {
 			return nil, at(i, len(drafts), err)
 		}
-		event.ID, event.Environment = ids[i], environment
+		event.ID, event.Environment, event.Trace = ids[i], environment, parent
 		events[i] = event
 	}
 	if len(events) == 0 {
@@ -62,6 +73,17 @@ func (s *Service) publish(
 	s.metrics.commit.Record(ctx, time.Since(began), telemetry.Labels{})
 	return ids, nil
 }
+
+// publishFailed is what the span of a request that failed tells: what it was refused for may tell of its payload (I27).
+func publishFailed(err error) error {
+	if err == nil || stepwell.Retryable(err) {
+		return err
+	}
+	return errRefused
+}
+
+// errRefused is why a request was refused, to those who may not know more.
+var errRefused = errors.New("the request was refused")
 
 // publishTimeout bounds how long an event waits for a runner before it is stored without one.
 const publishTimeout = 3 * time.Second

@@ -12,8 +12,11 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // The bounds of calls to apps.
@@ -65,6 +68,7 @@ type caller struct {
 	signer    sdk.Signer
 	timeout   time.Duration
 	phases    phases
+	tracer    telemetry.Tracer
 }
 
 // call makes the item's call and says what came of it. An outcome is meaningless if the context has ended.
@@ -73,6 +77,32 @@ func (c caller) call(
 ) stepwell.Outcome {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout)
 	defer cancel()
+	ctx, span := calling(ctx, c.tracer, "executor.Call", state.Function.URL)
+	outcome := c.ask(ctx, state, item, generation)
+	endCall(span, outcome)
+	return outcome
+}
+
+// endCall ends the span of a call.
+func endCall(span telemetry.Span, outcome stepwell.Outcome) {
+	if outcome.HTTPStatus != 0 && span.On() {
+		span.Set(attribute.Int("http.response.status_code", outcome.HTTPStatus))
+	}
+	switch {
+	case outcome.Unreached != nil:
+		span.End(errUnanswered)
+	case outcome.Failure != nil:
+		span.End(errCallFailed) // its text may tell of what the function works on (I27)
+	default:
+		span.End(nil)
+	}
+}
+
+// errCallFailed is all that spans tell of a call that failed.
+var errCallFailed = errors.New("the call failed")
+
+// ask calls the app.
+func (c caller) ask(ctx context.Context, state stepwell.RunState, item stepwell.Item, generation int) stepwell.Outcome {
 	call := sdk.Call{State: state, Item: item, Generation: generation}
 	if state.Function.Endpoint() {
 		return c.reenter(ctx, call)
@@ -85,7 +115,11 @@ func (c caller) call(
 	if err != nil {
 		return failed(unreachable("the call could not be written: %v", err))
 	}
-	response, err := c.send(ctx, request{method: http.MethodPost, target: target, header: call.Header(), body: body})
+	header := call.Header()
+	if parent := traceparent(ctx, state); parent != "" {
+		header.Set(headerTraceparent, parent)
+	}
+	response, err := c.send(ctx, request{method: http.MethodPost, target: target, header: header, body: body})
 	if err != nil {
 		return unanswered(ctx, state, err)
 	}

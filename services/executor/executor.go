@@ -133,6 +133,7 @@ type Service struct {
 	nudges chan struct{}
 	// busy counts the items that are worked on.
 	busy    atomic.Int64
+	tracer  telemetry.Tracer
 	metrics metrics
 	results map[itemResult]telemetry.Labels
 	runs    *runtelemetry.Recorder
@@ -157,12 +158,14 @@ func New(config Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("executor: %w", err)
 	}
 	s := &Service{
-		config: config, deps: deps, metrics: measured, results: results(), runs: runs, recent: newRecent(),
+		config: config, deps: deps, tracer: deps.Telemetry.Tracer(), metrics: measured, results: results(), runs: runs, recent: newRecent(),
 		apps: caller{
 			transport: deps.Transport, signer: deps.Signer, timeout: config.CallTimeout, phases: measured.phases,
+			tracer: deps.Telemetry.Tracer(),
 		},
 		fetches: fetcher{
 			transport: deps.Gateway, timeout: config.CallTimeout, slots: make(chan struct{}, config.Workers),
+			tracer: deps.Telemetry.Tracer(),
 		},
 		circuits: &circuits{
 			failuresMax: config.CircuitFailuresMax, random: deps.Random, log: deps.Log, origins: map[string]*circuit{},
@@ -204,7 +207,7 @@ func (s *Service) Run(ctx context.Context) error {
 			s.metrics.queueWait.Record(ctx, now.Sub(lease.Item.DueAt), telemetry.Labels{})
 			workers.Go(func() {
 				defer s.freeSlots(1)
-				s.work(ctx, working, lease)
+				s.work(ctx, working, lease, now)
 			})
 		}
 		if err == nil && len(leased.Leases) == 0 {

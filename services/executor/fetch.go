@@ -13,6 +13,7 @@ import (
 
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
 // fetchesAtOnceMax bounds the requests that are made at a time for one answer of an app.
@@ -23,7 +24,8 @@ type fetcher struct {
 	transport http.RoundTripper
 	timeout   time.Duration
 	// slots bounds the requests of all answers together, and with them the memory for what they yield.
-	slots chan struct{}
+	slots  chan struct{}
+	tracer telemetry.Tracer
 }
 
 // resolve makes the requests among the operations and returns the operations with what came of them in their place.
@@ -77,9 +79,11 @@ func (f fetcher) fetch(ctx context.Context, op stepwell.Op) stepwell.Op {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, errFetchTimeout)
 	defer cancel()
+	ctx, span := calling(ctx, f.tracer, "executor.Fetch", op.Request.URL)
 	started := time.Now()
 	response, from, err := f.send(ctx, op)
 	ended := time.Now()
+	span.End(err)
 	if err != nil {
 		op = sdk.FetchFailed(op, err, errors.Is(err, errForbidden) || errors.Is(err, stepwell.ErrInvalid))
 	} else {

@@ -3,6 +3,7 @@ package executor
 import (
 	"sync"
 
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
@@ -13,17 +14,12 @@ const recentMax = 4096
 // to tell what became of it. Those that are not remembered are told of less well, and nothing else.
 type recent struct {
 	mu    sync.Mutex
-	runs  map[stepwell.RunID]knownRun
+	runs  map[stepwell.RunID]runtelemetry.Run
 	order [recentMax]stepwell.RunID
 	next  int
 }
 
-// knownRun is what is remembered of a run.
-type knownRun struct {
-	function stepwell.Function
-}
-
-func newRecent() *recent { return &recent{runs: map[stepwell.RunID]knownRun{}} }
+func newRecent() *recent { return &recent{runs: map[stepwell.RunID]runtelemetry.Run{}} }
 
 // learn remembers a run, instead of the one that was learnt first.
 func (r *recent) learn(state stepwell.RunState) {
@@ -35,13 +31,16 @@ func (r *recent) learn(state stepwell.RunState) {
 	delete(r.runs, r.order[r.next])
 	r.order[r.next] = state.Run.ID
 	r.next = (r.next + 1) % recentMax
-	// The rest of a function may be large.
-	r.runs[state.Run.ID] = knownRun{function: stepwell.Function{ID: state.Function.ID, Slug: state.Function.Slug}}
+	r.runs[state.Run.ID] = runtelemetry.Run{ // the rest may be large, or changes
+		ID: state.Run.ID, Function: stepwell.Function{ID: state.Function.ID, Slug: state.Function.Slug},
+		Trace: state.Trace(), CreatedAt: state.Run.CreatedAt,
+	}
 }
 
-// of is what is remembered of a run; nothing if it is not.
-func (r *recent) of(run stepwell.RunID) knownRun {
+// of is what is remembered of a run; false if it is not.
+func (r *recent) of(run stepwell.RunID) (runtelemetry.Run, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.runs[run]
+	known, ok := r.runs[run]
+	return known, ok
 }

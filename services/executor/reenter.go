@@ -24,6 +24,9 @@ func (c caller) reenter(ctx context.Context, call sdk.Call) stepwell.Outcome {
 	}
 	header := reentry.Header()
 	header.Set(sdk.HeaderSignature, signed.Signature)
+	if parent := traceparent(ctx, call.State); parent != "" {
+		header.Set(headerTraceparent, parent)
+	}
 	response, err := c.follow(ctx, request{
 		method: reentry.Method(), target: reentry.URL(), header: header, body: body, endpoint: true,
 	})

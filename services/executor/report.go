@@ -9,6 +9,7 @@ import (
 
 	executorv1 "github.com/stepwell/stepwell/proto/gen/stepwell/executor/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/wire"
@@ -64,7 +65,7 @@ func (s *Service) report(
 	}
 	committed, err := s.commitDecision(ctx, &decided)
 	if err == nil {
-		s.runs.Committed(ctx, decided.call.State.Function, decided.transition)
+		s.runs.Committed(ctx, runtelemetry.RunOf(decided.call.State), decided.transition)
 		s.runs.Queued(ctx, committed.Opened)
 	}
 	if err == nil && !decided.transition.Keep {

@@ -10,6 +10,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/internal/wire"
 )
 
@@ -33,12 +34,13 @@ func (s *Service) Checkpoint(
 	}
 	transition.Environment = stepwell.EnvironmentID{UUID: wire.FromUUID(m.GetEnvironmentId())}
 	transition.Generation = int(m.GetGeneration())
+	transition.Trace = telemetry.KeptTraceOf(ctx)
 	results, err := s.deps.State.Commit(ctx, []stepwell.Transition{transition})
 	if err != nil {
 		return nil, fmt.Errorf("commit checkpoint: %w", err)
 	}
 	if results[0].Err == nil {
-		s.runs.Committed(ctx, s.recent.of(run).function, transition)
+		s.runs.Committed(ctx, s.known(ctx, run), transition)
 	}
 	return &executorv1.CheckpointResponse{}, results[0].Err
 }

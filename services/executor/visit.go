@@ -23,14 +23,16 @@ type visit struct {
 	loadedAt time.Time
 	// calling is the function of a call of which is not told yet how it ended; nil if there is none.
 	calling *stepwell.Function
+	// leasedAt is when the item was leased; zero once that is told.
+	leasedAt time.Time
 }
 
 // work settles the leased item and, for a while, what follows of the same run. ctx ends when the service is to stop,
 // working when it cannot wait any longer.
-func (s *Service) work(ctx, working context.Context, lease queue.Lease) {
+func (s *Service) work(ctx, working context.Context, lease queue.Lease, leasedAt time.Time) {
 	s.busy.Add(1)
 	defer s.busy.Add(-1)
-	v := &visit{service: s, began: time.Now()}
+	v := &visit{service: s, began: time.Now(), leasedAt: leasedAt}
 	for calls := 1; ; calls++ {
 		stay := ctx.Err() == nil && calls < s.config.StayCallsMax && time.Since(v.began) < s.config.StayFor
 		held := v.settle(working, lease, stay)
@@ -59,7 +61,9 @@ func (v *visit) reload(ctx context.Context, id stepwell.ItemID) (stepwell.RunSta
 		return stepwell.RunState{}, stepwell.Item{}, fmt.Errorf("load run: %w", err)
 	}
 	v.state, v.loadedAt = &state, time.Now()
-	v.service.recent.learn(state)
+	if v.service.deps.Telemetry.On() {
+		v.service.recent.learn(state)
+	}
 	item, open := state.Run.Progress.OpenItem(id)
 	if !open {
 		return stepwell.RunState{}, stepwell.Item{}, fmt.Errorf("item is not open: %w", stepwell.ErrConflict)
@@ -72,10 +76,13 @@ func (v *visit) settled(ctx context.Context, d decision, committed store.Committ
 	s := v.service
 	s.metrics.items.Add(ctx, 1, s.results[itemSettled])
 	s.runs.Queued(ctx, committed.Opened)
-	if d.call == nil {
+	if d.call == nil { // a sleep or a wait is over
+		if v.state != nil {
+			s.runs.Committed(ctx, runtelemetry.RunOf(*v.state), d.transition)
+		}
 		return
 	}
-	s.runs.Committed(ctx, d.call.State.Function, d.transition)
+	s.runs.Committed(ctx, runtelemetry.RunOf(d.call.State), d.transition)
 	v.called(ctx, runtelemetry.RequestStatus(d.transition.Attempt.Status.String()))
 }
 

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
@@ -19,9 +22,12 @@ func (v *visit) settle(ctx context.Context, lease queue.Lease, stay bool) *queue
 	s := v.service
 	holding, letGo := s.hold(ctx, lease)
 	defer letGo()
+	holding, work := v.begin(holding, lease)
+	ctx = work.In(ctx)
 	log := s.deps.Log.With(slog.String("item_id", string(lease.Item.ID)), slog.Int("generation", lease.Generation))
 
 	decided, err := v.decide(holding, lease)
+	defer func() { work.End(err) }()
 	if err == nil {
 		var committed store.Committed
 		committed, err = s.commitDecision(holding, &decided)
@@ -65,7 +71,10 @@ const decisionsMax = 5
 
 // commitDecision commits, deciding again if the store knows better.
 func (s *Service) commitDecision(ctx context.Context, d *decision) (committed store.Committed, err error) {
+	ctx, span := s.tracer.Start(ctx, "executor.Commit", trace.SpanKindInternal)
+	defer func() { span.End(err) }()
 	for range decisionsMax {
+		d.transition.Trace = telemetry.KeptTraceOf(ctx)
 		if committed, err = s.commit(ctx, d.transition); err == nil {
 			break
 		}
@@ -107,7 +116,7 @@ func (s *Service) acknowledge(
 		s.nudge()
 	}
 	now := time.Now()
-	ctx = context.WithoutCancel(ctx)
+	ctx, span := s.tracer.Start(context.WithoutCancel(ctx), "executor.Acknowledge", trace.SpanKindProducer)
 	own, others := ofRun(lease.Item.Run, stepwell.Unparked(committed.Opened))
 	acked, err := s.deps.Queue.Ack(ctx, queue.AckRequest{
 		Now: now, Lease: lease, Next: own, Hold: stay, HoldUntil: now.Add(s.config.LeaseFor),
@@ -118,6 +127,7 @@ func (s *Service) acknowledge(
 	if err == nil && len(committed.Dropped) > 0 {
 		err = s.deps.Queue.Remove(ctx, committed.Dropped)
 	}
+	span.End(err)
 	if err != nil {
 		s.deps.Log.WarnContext(ctx, "queue was not told of a settled item",
 			slog.String("item_id", string(lease.Item.ID)), slog.String("error", err.Error()))

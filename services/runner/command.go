@@ -8,7 +8,9 @@ import (
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/state/store"
 )
@@ -43,7 +45,7 @@ func (s *Service) SendSignal(
 			return nil, fmt.Errorf("send signal: %w", err)
 		}
 		now := time.Now()
-		signal := match{item: w.Item.ID, resumes: engine.Signal(w, m.GetData(), now)}
+		signal := match{item: w.Item.ID, resumes: engine.Signal(w, m.GetData(), now), run: s.waiting(ctx, w)}
 		ended, err := s.commit(ctx, now, []match{signal})
 		if err != nil {
 			return nil, fmt.Errorf("send signal: %w", err)
@@ -53,6 +55,20 @@ func (s *Service) SendSignal(
 		}
 	}
 	return nil, fmt.Errorf("send signal: its wait is over: %w", stepwell.ErrNotFound)
+}
+
+// waiting is what is to be told of a run that waits for a signal, if spans are made: else nobody needs to know.
+func (s *Service) waiting(ctx context.Context, w stepwell.Wait) runtelemetry.Run {
+	if !s.tracer.On() {
+		return runtelemetry.Run{}
+	}
+	state, err := store.LoadRun(ctx, s.deps.State, w.Run)
+	if err != nil {
+		return runtelemetry.Run{} // who commits is told the same
+	}
+	run := runtelemetry.RunOf(state)
+	run.Caused = telemetry.KeptTraceOf(ctx)
+	return run
 }
 
 // signalTriesMax bounds how often a wait is looked for again that ended meanwhile: another run may wait by then.
@@ -71,7 +87,7 @@ func (s *Service) CancelRun(
 		return nil, fmt.Errorf("cancel: %w", err)
 	}
 	now, item := time.Now(), stepwell.NewCancelItem(state.Run, 0).ID
-	ended, err := s.commit(ctx, now, []match{{item: item, cancels: &state, function: state.Function}})
+	ended, err := s.commit(ctx, now, []match{{item: item, cancels: &state, run: runtelemetry.RunOf(state)}})
 	if err != nil {
 		return nil, fmt.Errorf("cancel: %w", err)
 	}

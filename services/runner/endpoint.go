@@ -20,7 +20,9 @@ func (s *Service) StartEndpointRun(
 	function := wire.FromFunction(m.GetFunction())
 	s.runs.Know(function)
 	start := engine.StartEndpoint(run, function, event, int(m.GetRequestVersion()), time.Now())
-	ingested, err := s.publish(ctx, []stepwell.Event{event}, start)
+	events := []stepwell.Event{event}
+	traced(ctx, events)
+	ingested, err := s.publish(ctx, events, start)
 	if err != nil {
 		return nil, fmt.Errorf("start run of an endpoint: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/expr"
@@ -36,6 +38,7 @@ func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*run
 			return nil, stepwell.Invalidf("the events belong to different environments")
 		}
 	}
+	traced(ctx, events)
 	if _, err := s.publish(ctx, events); err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
@@ -46,7 +49,9 @@ func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*run
 // when unrouted events are routed. The first event also starts what is given, first of all.
 func (s *Service) publish(
 	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
-) (store.Ingested, error) {
+) (_ store.Ingested, err error) {
+	ctx, span := s.routing(ctx, events)
+	defer func() { span.End(err) }()
 	began := time.Now()
 	ingested, err := s.ingest(ctx, events, given...)
 	s.metrics.route.Record(ctx, time.Since(began), telemetry.Labels{})
@@ -82,7 +87,9 @@ func (s *Service) ingest(
 	}
 	for range staleMax {
 		now := time.Now()
-		request := store.Ingest{Environment: environment, Revision: triggers.revision, Now: now}
+		request := store.Ingest{
+			Environment: environment, Revision: triggers.revision, Now: now, Trace: telemetry.KeptTraceOf(ctx),
+		}
 		for _, event := range events {
 			in := store.IngestEvent{Event: event, Transitions: unanswered(triggers, event, now)}
 			var refused []stepwell.Transition
@@ -192,7 +199,8 @@ func (s *Service) tellQueue(
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enqueueTimeout)
 	defer cancel()
 	s.runs.Queued(ctx, opened)
-	if err := s.enqueue(ctx, now, stepwell.Unparked(opened)); err != nil {
+	err := s.enqueueOpened(ctx, now, stepwell.Unparked(opened))
+	if err != nil {
 		s.deps.Log.WarnContext(ctx, "items not queued, they wait in the store",
 			slog.Int("item_count", len(opened)), slog.String("error", err.Error()))
 	}
@@ -202,6 +210,17 @@ func (s *Service) tellQueue(
 	if err := s.deps.Queue.Remove(ctx, dropped); err != nil {
 		s.deps.Log.DebugContext(ctx, "settled items stay in the queue until they are due", slog.String("error", err.Error()))
 	}
+}
+
+// enqueueOpened is enqueue with a span.
+func (s *Service) enqueueOpened(ctx context.Context, now time.Time, items []stepwell.Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	ctx, span := s.tracer.Start(ctx, spanEnqueue, trace.SpanKindProducer)
+	err := s.enqueue(ctx, now, items)
+	span.End(err)
+	return err
 }
 
 // enqueue puts items into the queue, as many at a time as it takes.

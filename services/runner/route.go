@@ -29,11 +29,13 @@ func (s *Service) route(ctx context.Context) error {
 			return nil
 		}
 		for _, together := range byEnvironment(events) {
+			done := s.routingLate(ctx, together)
 			ingested, err := s.ingest(ctx, together)
 			if err == nil {
 				// If this fails, the events stay unrouted: going on at once would go round in circles.
 				err = s.matchWaits(ctx, awaited(together, ingested))
 			}
+			done(err)
 			if err != nil {
 				return fmt.Errorf("route %d events: %w", len(together), err)
 			}

@@ -127,6 +127,7 @@ type Service struct {
 	toRoute, toLookBack chan struct{}
 	// keeps says that this runner keeps the queue filled, as far as it knows.
 	keeps   atomic.Bool
+	tracer  telemetry.Tracer
 	metrics metrics
 	runs    *runtelemetry.Recorder
 
@@ -145,7 +146,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{},
-		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1),
+		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), tracer: deps.Telemetry.Tracer(),
 	}
 	meter := deps.Telemetry.Meter()
 	var err1, err2 error

@@ -188,7 +188,10 @@ func (s *Service) fire(ctx context.Context, schedules []stepwell.Schedule, now t
 func (s *Service) publishTimers(ctx context.Context, events []stepwell.Event) error {
 	for _, together := range byEnvironment(events) {
 		for some := range slices.Chunk(together, timersPerRequest) {
-			if _, err := s.publish(ctx, some); err != nil {
+			done := s.firing(ctx, some)
+			_, err := s.publish(ctx, some)
+			done(err)
+			if err != nil {
 				return fmt.Errorf("fire %d cron triggers: %w", len(some), err)
 			}
 		}

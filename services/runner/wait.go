@@ -9,8 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/expr"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -39,9 +42,13 @@ func (d decoded) variables(event stepwell.Event) map[string]any {
 
 // matchWaits resumes the runs that wait for the events, and says that the events are routed (I15). One that fails keeps
 // no other from it.
-func (s *Service) matchWaits(ctx context.Context, events []stepwell.Event) error {
+func (s *Service) matchWaits(ctx context.Context, events []stepwell.Event) (problems error) {
+	if len(events) > 0 {
+		inside, span := s.tracer.Start(ctx, spanMatchWaits, trace.SpanKindInternal)
+		ctx = inside
+		defer func() { span.End(problems) }()
+	}
 	var ids []stepwell.EventID
-	var problems error
 	for _, event := range events {
 		began := time.Now()
 		err := s.matchWaitsOf(ctx, event)
@@ -146,7 +153,8 @@ func (s *Service) resume(ctx context.Context, candidates []candidate) (map[stepw
 			continue // it is gone
 		}
 		if m, ok := s.match(ctx, loaded[i].State, c, seen, now); ok {
-			m.function = loaded[i].State.Function
+			m.run = runtelemetry.RunOf(loaded[i].State)
+			m.run.Caused = m.event
 			matches, matched[m.item] = append(matches, m), true
 		}
 	}
@@ -160,8 +168,9 @@ type match struct {
 	// cancels is the run that is cancelled; nil if one goes on, as resumes says.
 	cancels *stepwell.RunState
 	resumes stepwell.Transition
-	// function is that of the run; the zero one if it is not known.
-	function stepwell.Function
+	// run is what is known of the run whose wait it is, and event the span of what ends it.
+	run   runtelemetry.Run
+	event stepwell.Trace
 }
 
 func (m match) decide(now time.Time, heard engine.Heard) stepwell.Transition {
@@ -186,6 +195,7 @@ func (s *Service) match(
 			continue
 		}
 		if m, ok := ends(state, c.wait, event, now); ok {
+			m.event = event.Trace
 			return m, true
 		}
 	}
@@ -194,7 +204,7 @@ func (s *Service) match(
 
 // ends is what a fitting event ends; ok is false if it may not.
 func ends(state stepwell.RunState, wait stepwell.Wait, event stepwell.Event, now time.Time) (_ match, ok bool) {
-	m := match{item: wait.Item.ID, function: state.Function}
+	m := match{item: wait.Item.ID}
 	if wait.Kind == stepwell.WaitCancel {
 		m.cancels = &state
 		return m, engine.Cancels(state, wait, event)
@@ -249,6 +259,7 @@ func (s *Service) commitOnce(
 	transitions := make([]stepwell.Transition, len(matches))
 	for i, m := range matches {
 		transitions[i] = m.decide(now, heard)
+		transitions[i].Trace = telemetry.KeptTraceOf(ctx)
 	}
 	results, err := s.deps.State.Commit(ctx, transitions)
 	if err != nil {
@@ -265,7 +276,7 @@ func (s *Service) commitOnce(
 			continue // somebody else was first
 		}
 		ended[matches[i].item] = true
-		s.runs.Committed(ctx, matches[i].function, transitions[i])
+		s.runs.Committed(ctx, matches[i].run, transitions[i])
 		opened = append(opened, committed.Opened...)
 		dropped = append(dropped, committed.Dropped...)
 		if settled := transitions[i].Settles; settled != "" {

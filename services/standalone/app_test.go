@@ -42,6 +42,8 @@ type call struct {
 	target  string
 	attempt int
 	at      time.Time
+	// traceparent is the trace that the app was told of.
+	traceparent string
 }
 
 // callBody is what the app reads of a call.
@@ -100,7 +102,9 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s := &steps{callBody: body, target: r.URL.Query().Get("stepId")}
 	a.mu.Lock()
-	a.calls = append(a.calls, call{body.Ctx.RunID, s.target, body.Ctx.Attempt, time.Now()})
+	a.calls = append(a.calls, call{
+		body.Ctx.RunID, s.target, body.Ctx.Attempt, time.Now(), r.Header.Get("Traceparent"),
+	})
 	a.mu.Unlock()
 	result := run(a.functions[r.URL.Query().Get("fnId")].code, s)
 	a.write(w, result.status, result.body)

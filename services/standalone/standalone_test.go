@@ -23,6 +23,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/queue/memqueue"
 	"github.com/stepwell/stepwell/services/internal/sdk"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/internal/telemetry/telemetrytest"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/standalone"
 	"github.com/stepwell/stepwell/services/state/store/memstore"
@@ -43,10 +44,22 @@ type world struct {
 	queue  *memqueue.Queue
 	client http.Client
 	begin  time.Time
+	// seen is what was measured and traced, if a test wants that kept.
+	seen *telemetrytest.Seen
+	// traceparent is sent with requests.
+	traceparent string
 }
 
 // inWorld runs a test in a bubble of fake time, with the functions of an app synced.
 func inWorld(t *testing.T, functions map[string]function, test func(*testing.T, *world)) {
+	t.Helper()
+	inWorldWith(t, functions, func(*testing.T, *world, *standalone.Deps) {}, test)
+}
+
+// inWorldWith is inWorld with other dependencies.
+func inWorldWith(
+	t *testing.T, functions map[string]function, change func(*testing.T, *world, *standalone.Deps), test func(*testing.T, *world),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, app: &app{functions: functions}, queue: memqueue.New(), begin: time.Now()}
@@ -63,11 +76,13 @@ func inWorld(t *testing.T, functions map[string]function, test func(*testing.T, 
 		}
 		w.client.Transport = transport
 		config := standalone.Config{Runner: rareDuties(), Executor: executor.DefaultConfig()}
-		system, err := standalone.New(config, standalone.Deps{
+		deps := standalone.Deps{
 			Store: memstore.New(memstore.DefaultConfig()), Queue: w.queue, Keys: eventapi.OpenKeys{},
 			HTTP: []net.Listener{hosts["server:80"]}, Transport: transport, Gateway: transport, ServerKind: sdk.KindDev,
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		})
+		}
+		change(t, w, &deps)
+		system, err := standalone.New(config, deps)
 		require.NoError(t, err)
 		appServer := &http.Server{Handler: w.app, ReadHeaderTimeout: time.Minute}
 		served := make(chan error, 1)
@@ -105,6 +120,9 @@ func (w *world) get(path string, out any) {
 
 func (w *world) do(request *http.Request, out any) {
 	w.t.Helper()
+	if w.traceparent != "" {
+		request.Header.Set("traceparent", w.traceparent)
+	}
 	response, err := w.client.Do(request)
 	require.NoError(w.t, err)
 	defer response.Body.Close()

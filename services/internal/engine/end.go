@@ -75,7 +75,7 @@ func endEvent(
 	event := stepwell.Event{
 		ID: stepwell.NewEventID(now, name+"\n"+state.Run.ID.String()), Environment: state.Run.Environment, Name: name,
 		Data: data, User: json.RawMessage("{}"), Meta: state.Events[0].Meta,
-		Time: now.Truncate(time.Millisecond), ReceivedAt: now,
+		Time: now.Truncate(time.Millisecond), ReceivedAt: now, Trace: state.Trace(),
 	}
 	if name != stepwell.EventFinished {
 		event.Key = state.Run.ID.String() // a handler starts once for a run

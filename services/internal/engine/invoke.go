@@ -37,6 +37,7 @@ func (d *decision) invoke(op stepwell.Op) {
 	})
 	event.ID = stepwell.NewEventID(d.EndedAt, "invoke\n"+correlation(opening.Item))
 	event.Environment, event.Time, event.ReceivedAt = run.Environment, d.EndedAt.Truncate(time.Millisecond), d.EndedAt
+	event.Trace = d.State.Trace().Step(run.ID, op.Step)
 	opening.Emits = &event
 }
 

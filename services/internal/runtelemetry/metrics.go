@@ -48,7 +48,7 @@ func newMetrics(meter *telemetry.Meter) (metrics, error) {
 		requestsStarted: meter.Counter("inngest.sdk_req.started", "{request}", "Calls to apps that began"),
 		requestsEnded: meter.Counter("inngest.sdk_req.ended", "{request}",
 			"Calls to apps that ended, by what came of them"),
-		outputBytes: meter.Counter("inngest.step_output", "By", "Results of steps, in bytes"),
+		outputBytes: meter.Counter("inngest.step_output", "By", "Results of steps, as apps reported them, in bytes"),
 		functions:   telemetry.NewBounded(FunctionsMax, labelsOf),
 	}, meter.Err()
 }
@@ -103,12 +103,15 @@ func (r *Recorder) Called(ctx context.Context, function stepwell.Function, statu
 	r.requestsEnded.Add(ctx, 1, r.functions.Of(function.Slug).requests[status])
 }
 
-// Committed counts what a transition that was committed changed in a run of the function: its end, and results of steps.
-func (r *Recorder) Committed(ctx context.Context, function stepwell.Function, t stepwell.Transition) {
-	of := r.functions.Of(function.Slug)
+// Committed tells what a transition that was committed changed in a run: its end, and results of steps.
+func (r *Recorder) Committed(ctx context.Context, run Run, t stepwell.Transition) {
+	r.trace(ctx, run, t)
+	of := r.functions.Of(run.Function.Slug)
 	bytes := 0
 	for _, step := range t.Records {
-		bytes += len(step.Result.JSON)
+		if step.Result.Kind != stepwell.ResultBare { // the end of a sleep or a wait yields nothing of the app's
+			bytes += len(step.Result.JSON)
+		}
 	}
 	if bytes > 0 {
 		r.outputBytes.Add(ctx, bytes, of.function)

@@ -22,6 +22,7 @@ const (
 // Recorder tells what becomes of runs. It is safe for concurrent use.
 type Recorder struct {
 	metrics
+	tracer telemetry.Tracer
 
 	mu sync.RWMutex
 	// names are the slugs of functions.
@@ -31,7 +32,7 @@ type Recorder struct {
 // New returns a recorder.
 func New(t telemetry.Telemetry) (*Recorder, error) {
 	m, err := newMetrics(t.Meter())
-	return &Recorder{metrics: m, names: map[stepwell.FunctionID]string{}}, err
+	return &Recorder{metrics: m, tracer: t.Tracer(), names: map[stepwell.FunctionID]string{}}, err
 }
 
 // Know remembers a function's name, for items that tell its id only.

@@ -129,6 +129,8 @@ type Item struct {
 	// Parked says that the item is not in the queue, because it was due later than Horizon when it was opened. A runner
 	// unparks it when its time is near.
 	Parked bool
+	// WaitsSince is since when the run waits for the item's time, of those that call no app; zero for others.
+	WaitsSince time.Time
 	// UnreachedSince is since when calls for the item, earlier attempts included, reach no app; zero if the last one did.
 	UnreachedSince time.Time
 	// Generation is the latest lease that claimed the item in the store; 0 if none had to.
@@ -145,6 +147,9 @@ const Horizon = 10 * time.Minute
 // OpenedAt is the item as it is opened at an instant: parked if it is due later than Horizon.
 func (i Item) OpenedAt(now time.Time) Item {
 	i.Parked = i.DueAt.Sub(now) > Horizon
+	if i.Kind.Wakes() {
+		i.WaitsSince = now
+	}
 	return i
 }
 

@@ -140,6 +140,14 @@ type RunState struct {
 	Defers []Step
 }
 
+// Trace is the run's span, in the trace of its first event; no trace if there is none.
+func (s RunState) Trace() Trace {
+	if len(s.Events) == 0 {
+		return Trace{}
+	}
+	return s.Events[0].Trace.Run(s.Run.ID)
+}
+
 // Recorded tells whether the step has its result.
 func (s RunState) Recorded(step StepID) bool {
 	is := func(known Step) bool { return known.ID == step }

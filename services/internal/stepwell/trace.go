@@ -96,17 +96,22 @@ func TraceOf(b []byte) Trace {
 }
 
 // Run is the span of a run in the trace; no trace if there is none.
-func (t Trace) Run(run RunID) Trace { return t.below("run\n" + run.String()) }
+func (t Trace) Run(run RunID) Trace {
+	if t.IsZero() {
+		return t // and costs nothing
+	}
+	return t.below("run\n" + run.String())
+}
 
 // Step is the span of a step of a run in the trace; no trace if there is none.
 func (t Trace) Step(run RunID, step StepID) Trace {
+	if t.IsZero() {
+		return t
+	}
 	return t.below("step\n" + run.String() + "\n" + string(step))
 }
 
 func (t Trace) below(name string) Trace {
-	if t.IsZero() {
-		return t
-	}
 	hash := sha256.New()
 	io.WriteString(hash, name)
 	copy(t.Span[:], hash.Sum(nil))

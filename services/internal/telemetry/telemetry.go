@@ -65,3 +65,6 @@ type Telemetry struct {
 	// Tracers is nil if nobody reads traces. It must be one of NewTracers, so that spans find their parents.
 	Tracers trace.TracerProvider
 }
+
+// On tells whether anybody reads anything.
+func (t Telemetry) On() bool { return t.Meters != nil || t.Tracers != nil }

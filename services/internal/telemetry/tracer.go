@@ -198,6 +198,14 @@ func (s Span) Link(to stepwell.Trace) {
 	}
 }
 
+// In is a context in which the span is the one that others are started below.
+func (s Span) In(ctx context.Context) context.Context {
+	if s.span == nil {
+		return ctx
+	}
+	return trace.ContextWithSpan(ctx, s.span)
+}
+
 // Trace is the span as others may refer to it; no trace if it is none.
 func (s Span) Trace() stepwell.Trace {
 	if s.span == nil {
@@ -215,6 +223,14 @@ func (s Span) End(err error) {
 		s.span.SetStatus(codes.Error, cut(err.Error()))
 	}
 	s.span.End()
+}
+
+// KeptTraceOf is TraceOf if the trace is kept; else no trace. It is for those who would write spans below it.
+func KeptTraceOf(ctx context.Context) stepwell.Trace {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsSampled() {
+		return traceOf(sc)
+	}
+	return stepwell.Trace{}
 }
 
 // TraceOf is the span of the context; no trace if there is none.

@@ -93,7 +93,7 @@ func Item(i stepwell.Item) *runv1.Item {
 		Id: string(i.ID), RunId: ULID(i.Run.ULID), FunctionId: UUID(i.Function.UUID),
 		Kind: enum[runv1.ItemKind](i.Kind), StepId: string(i.Step), Number: int32(i.Number),
 		Attempt: int32(i.Attempt), Forgiven: int32(i.Forgiven), Race: i.Race, DueTime: Time(i.DueAt), Parked: i.Parked,
-		UnreachedSinceTime: Time(i.UnreachedSince), Generation: int32(i.Generation), PriorityNanos: int64(i.Priority),
+		UnreachedSinceTime: Time(i.UnreachedSince), WaitsSinceTime: Time(i.WaitsSince), Generation: int32(i.Generation), PriorityNanos: int64(i.Priority),
 		Limits: Each(i.Limits, limitKey),
 	}
 }
@@ -106,6 +106,7 @@ func FromItem(m *runv1.Item) stepwell.Item {
 		Kind:     fromEnum[stepwell.ItemKind](m.GetKind()), Step: stepwell.StepID(m.GetStepId()),
 		Number: int(m.GetNumber()), Attempt: int(m.GetAttempt()), Forgiven: int(m.GetForgiven()), Race: m.GetRace(),
 		DueAt: FromTime(m.GetDueTime()), Parked: m.GetParked(), UnreachedSince: FromTime(m.GetUnreachedSinceTime()),
+		WaitsSince: FromTime(m.GetWaitsSinceTime()),
 		Generation: int(m.GetGeneration()), Priority: time.Duration(m.GetPriorityNanos()),
 		Limits: Each(m.GetLimits(), fromLimitKey),
 	}

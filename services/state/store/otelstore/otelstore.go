@@ -1,5 +1,5 @@
-// Package otelstore tells what a store does for others, as metrics: how much it is asked to do at a time, how long that
-// takes, and what comes of it. It stands right in front of the store whose batches it tells of.
+// Package otelstore tells what a store does for others, as metrics and spans: how much it is asked to do at a time, how
+// long that takes, and what comes of it. It stands right in front of the store whose batches it tells of.
 //
 // It must not change what any caller is told.
 package otelstore
@@ -20,6 +20,7 @@ import (
 type Store struct {
 	store.Store
 	metrics
+	tracer telemetry.Tracer
 }
 
 var (
@@ -34,13 +35,15 @@ func New(behind store.Store, t telemetry.Telemetry) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tell of the store: %w", err)
 	}
-	return &Store{Store: behind, metrics: m}, nil
+	return &Store{Store: behind, metrics: m, tracer: t.Tracer()}, nil
 }
 
 // Ingest implements store.Ingester.
 func (s *Store) Ingest(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error) {
 	began := time.Now()
+	ctx, batch := s.begin(ctx, "state.Ingest", len(requests), func(i int) stepwell.Trace { return requests[i].Trace })
 	results, err := s.Store.Ingest(ctx, requests)
+	batch.end(err, func(i int) error { return results[i].Err })
 	s.count(ctx, s.ingests, len(requests), began, err)
 	return results, err
 }
@@ -48,7 +51,9 @@ func (s *Store) Ingest(ctx context.Context, requests []store.Ingest) ([]store.In
 // Commit implements store.Committer.
 func (s *Store) Commit(ctx context.Context, transitions []stepwell.Transition) ([]store.Committed, error) {
 	began := time.Now()
+	ctx, batch := s.begin(ctx, "state.Commit", len(transitions), func(i int) stepwell.Trace { return transitions[i].Trace })
 	results, err := s.Store.Commit(ctx, transitions)
+	batch.end(err, func(i int) error { return results[i].Err })
 	s.count(ctx, s.commits, len(transitions), began, err)
 	return results, err
 }

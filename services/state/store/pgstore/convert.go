@@ -61,7 +61,8 @@ type openItem struct {
 	DueMicros  int64             `json:"d"`
 	Generation int               `json:"g,omitempty"`
 	Parked     bool              `json:"p,omitempty"`
-	// UnreachedMicros is null for the zero time.
+	// SinceMicros and UnreachedMicros are null for the zero time.
+	SinceMicros     *int64 `json:"w,omitempty"`
 	UnreachedMicros *int64 `json:"u,omitempty"`
 }
 
@@ -72,6 +73,9 @@ func encodeOpen(items []stepwell.Item) ([]byte, error) {
 			Kind: item.Kind, Step: item.Step, Number: item.Number, Attempt: item.Attempt, Forgiven: item.Forgiven,
 			Race: item.Race, DueMicros: item.DueAt.UnixMicro(), Generation: item.Generation,
 			Parked: item.Parked,
+		}
+		if at := item.WaitsSince; !at.IsZero() {
+			open[i].SinceMicros = new(at.UnixMicro())
 		}
 		if at := item.UnreachedSince; !at.IsZero() {
 			open[i].UnreachedMicros = new(at.UnixMicro())
@@ -98,6 +102,9 @@ func decodeOpen(raw []byte, run stepwell.Run) ([]stepwell.Item, error) {
 		item := stepwell.Item{
 			Kind: o.Kind, Step: o.Step, Number: o.Number, Attempt: o.Attempt, Forgiven: o.Forgiven, Race: o.Race,
 			DueAt: time.UnixMicro(o.DueMicros).UTC(), Generation: o.Generation, Parked: o.Parked,
+		}
+		if at := o.SinceMicros; at != nil {
+			item.WaitsSince = time.UnixMicro(*at).UTC()
 		}
 		if at := o.UnreachedMicros; at != nil {
 			item.UnreachedSince = time.UnixMicro(*at).UTC()

@@ -201,7 +201,12 @@ func testMatchOrTimeoutWins(t *testing.T, f *fixture) {
 		Wait: &stepwell.Wait{Run: run.ID, Environment: run.Environment, Kind: stepwell.WaitEvent, Item: timeout, Name: "a/b"},
 	}
 	opened := f.mustCommit(stepwell.Transition{Run: run.ID, Settles: item.ID, Opens: []stepwell.Opening{wait}})
-	require.Equal(t, []stepwell.Item{timeout}, opened)
+	require.Len(t, opened, 1)
+	require.False(t, opened[0].WaitsSince.IsZero(), "since when the run waits is kept")
+	require.Equal(t, timeout.OpenedAt(opened[0].WaitsSince), opened[0])
+	state, err := store.LoadRun(f.ctx, f, run.ID)
+	require.NoError(t, err)
+	require.Equal(t, opened, state.Run.Progress.Open)
 
 	match := settle(timeout, `{"name":"a/b"}`)
 	require.Equal(t, 1, discoveries(f.mustCommit(match)))

@@ -173,8 +173,10 @@ type Item struct {
 	Parked bool `protobuf:"varint,14,opt,name=parked,proto3" json:"parked,omitempty"`
 	// Since when its calls reach no app; absent if the last one did.
 	UnreachedSinceTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=unreached_since_time,json=unreachedSinceTime,proto3" json:"unreached_since_time,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Since when the run waits for its time, if it calls no app; absent for others.
+	WaitsSinceTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=waits_since_time,json=waitsSinceTime,proto3" json:"waits_since_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Item) Reset() {
@@ -312,6 +314,13 @@ func (x *Item) GetUnreachedSinceTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Item) GetWaitsSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WaitsSinceTime
+	}
+	return nil
+}
+
 // LimitKey is the value that one of a function's limits has for a run.
 type LimitKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -380,7 +389,7 @@ var File_stepwell_run_v1_item_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\n" +
-	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x04\n" +
+	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x04\n" +
 	"\x04Item\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\fR\x05runId\x12\x1f\n" +
@@ -400,7 +409,8 @@ const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\x0epriority_nanos\x18\f \x01(\x03R\rpriorityNanos\x121\n" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x12\x16\n" +
 	"\x06parked\x18\x0e \x01(\bR\x06parked\x12L\n" +
-	"\x14unreached_since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12unreachedSinceTime\"f\n" +
+	"\x14unreached_since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12unreachedSinceTime\x12D\n" +
+	"\x10waits_since_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x0ewaitsSinceTime\"f\n" +
 	"\bLimitKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.LimitKindR\x04kind\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x14\n" +
@@ -444,12 +454,13 @@ var file_stepwell_run_v1_item_proto_depIdxs = []int32{
 	4, // 1: stepwell.run.v1.Item.due_time:type_name -> google.protobuf.Timestamp
 	3, // 2: stepwell.run.v1.Item.limits:type_name -> stepwell.run.v1.LimitKey
 	4, // 3: stepwell.run.v1.Item.unreached_since_time:type_name -> google.protobuf.Timestamp
-	1, // 4: stepwell.run.v1.LimitKey.kind:type_name -> stepwell.run.v1.LimitKind
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 4: stepwell.run.v1.Item.waits_since_time:type_name -> google.protobuf.Timestamp
+	1, // 5: stepwell.run.v1.LimitKey.kind:type_name -> stepwell.run.v1.LimitKind
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_item_proto_init() }
