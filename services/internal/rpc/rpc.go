@@ -90,7 +90,10 @@ func (s *Server) Run(ctx context.Context) error {
 	forced := time.AfterFunc(s.listener.drainFor, s.server.Stop)
 	defer forced.Stop()
 	s.server.GracefulStop()
-	return <-served
+	if err := <-served; !errors.Is(err, grpc.ErrServerStopped) { // it was stopped before it had begun
+		return err
+	}
+	return nil
 }
 
 // serveUnary turns a panic into an error and an error into a status.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,21 @@ func TestCallsHaveADeadline(t *testing.T) {
 		require.ErrorIs(t, call(t.Context()), stepwell.ErrUnavailable)
 		require.Equal(t, rpc.DeadlineDefault, time.Since(begin))
 	})
+}
+
+// TestServerThatIsStoppedBeforeItBegins ends well, and gives its listener back.
+func TestServerThatIsStoppedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		server := rpc.NewServer(rpc.NewListener(listener, nil, 0), slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		server.HoldUntil(func(context.Context) error { cancel(); return nil })
+		require.NoError(t, server.Run(ctx))
+		_, err = listener.Accept()
+		require.ErrorIs(t, err, net.ErrClosed)
+	}
 }
 
 func TestStoppingServerLetsCallsFinish(t *testing.T) {
