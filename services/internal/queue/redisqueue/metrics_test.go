@@ -32,7 +32,7 @@ func TestLeasesThatExpireAreCounted(t *testing.T) {
 	}
 	stats, err := q.Stats(t.Context(), now)
 	require.NoError(t, err)
-	require.Equal(t, queue.Stats{Dead: 2}, stats)
+	require.Equal(t, queue.Stats{Dead: 2, Shards: []queue.Stats{{Dead: 2}}}, stats)
 	require.InDelta(t, 2*queue.LeasesMax, seen.Value(t, "stepwell_lease_expired_total"), 0)
 	require.InDelta(t, 2, seen.Value(t, "stepwell_poison_quarantined_total"), 0)
 	require.InDelta(t, queue.LeasesMax, seen.Value(t, `stepwell_redis_command_seconds_count{command="lease",result="answered"}`), 0)
