@@ -33,7 +33,7 @@ func (t *test) endToEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, "go", "test", "-C", filepath.Join(t.root, "tools/e2e"), "-tags", "cluster", "-count=1",
+	command := exec.CommandContext(ctx, "go", "test", "-C", filepath.Join(t.root, "tools/e2e"), "-tags", "cluster", "-count=1", // #nosec G204 -- the repository's own tests
 		"-v", "-run", "^TestCluster$", "-timeout", commandTimeout.String(), ".")
 	command.Env = append(os.Environ(), "GOWORK=off", "E2E_SERVER_URL="+server, "E2E_APP_URL="+app,
 		"E2E_EVENT_KEY="+eventKey, "E2E_SIGNING_KEY="+signingKey)
@@ -88,17 +88,20 @@ func (t *test) forward(ctx context.Context, what string, port int) (url string, 
 	if err != nil {
 		return "", err
 	}
-	local := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP
+	address := listener.Addr().String()
 	if err := listener.Close(); err != nil {
 		return "", err
 	}
+	_, local, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
 	command := exec.CommandContext(ctx, "kubectl", "--namespace", t.namespace, "port-forward", what, // #nosec G204 -- our own names
-		strconv.Itoa(local)+":"+strconv.Itoa(port))
+		local+":"+strconv.Itoa(port))
 	if err := command.Start(); err != nil {
 		return "", err
 	}
 	go func() { _ = command.Wait() }() // ctx ends it
-	address := "127.0.0.1:" + strconv.Itoa(local)
 	return "http://" + address, until(ctx, readyWithin, "port of "+what, func() (bool, error) {
 		dialer := net.Dialer{}
 		conn, err := dialer.DialContext(ctx, "tcp", address)

@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string) error {
 			continue
 		}
 		if err := t.play(ctx, phase); err != nil {
-			t.show()
+			err = errors.Join(err, t.show())
 			t.explain(context.WithoutCancel(ctx))
 			return fmt.Errorf("%s: %w", phase.name, err)
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	_ "embed"
 )
 
 //go:embed manifests/publisher.yaml
@@ -203,7 +203,7 @@ func (t *test) startApps(ctx context.Context) error {
 func (t *test) storesNode(ctx context.Context) (string, error) {
 	nodes, err := t.get(ctx, "{.items[*].spec.nodeName}", "pod", "--selector", "app.kubernetes.io/component=postgres")
 	if err == nil && len(nodes) == 0 {
-		err = fmt.Errorf("no pod of the bundled Postgres")
+		err = errors.New("no pod of the bundled Postgres")
 	}
 	if err != nil {
 		return "", err

@@ -109,7 +109,7 @@ func (a api) runs(ctx context.Context, event string) ([]foundRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s", response.Status)
 	}
