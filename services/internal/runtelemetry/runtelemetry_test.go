@@ -45,8 +45,11 @@ func TestItemsAreCountedByTheirFunction(t *testing.T) {
 	r.Know(function(1))
 	known, unknown := function(1).ID, function(2).ID
 	r.Queued(t.Context(), []stepwell.Item{
-		{Function: known}, {Function: known, Kind: stepwell.ItemStep}, {Function: known, Kind: stepwell.ItemSleep},
-		{Function: known, Kind: stepwell.ItemTimeout}, {Function: unknown},
+		{Function: known},
+		{Function: known, Kind: stepwell.ItemStep},
+		{Function: known, Kind: stepwell.ItemSleep},
+		{Function: known, Kind: stepwell.ItemTimeout},
+		{Function: unknown},
 	})
 	require.InDelta(t, 2, seen.Value(t, `inngest_sdk_req_scheduled_total{fn="shop-1"}`), 0)
 	require.InDelta(t, 1, seen.Value(t, `inngest_sdk_req_scheduled_total{fn="other"}`), 0)
