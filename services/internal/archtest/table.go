@@ -288,8 +288,8 @@ func shells() []rule {
 
 func programs() []rule {
 	return []rule{{
-		pkg: "standalone", ours: []string{everything}, third: []string{grpc, otel, xsync},
-		why: "puts all services into one process",
+		pkg: "standalone", ours: []string{everything}, third: []string{grpc, otel, xsync, yaml},
+		why: "puts all services into one process; its tests read the alerts",
 	}, {
 		pkg: "standalone/cli", ours: []string{everything}, third: []string{cobra, otel, pflag, xterm},
 		why: "the command line of the one binary",

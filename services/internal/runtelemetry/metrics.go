@@ -44,7 +44,7 @@ func newMetrics(meter *telemetry.Meter) (metrics, error) {
 		started:   meter.Counter("inngest.function_run.started", "{run}", "Runs whose first call to their app began"),
 		ended:     meter.Counter("inngest.function_run.ended", "{run}", "Runs that ended, by their status"),
 		requestsScheduled: meter.Counter("inngest.sdk_req.scheduled", "{request}",
-			"Calls to apps that were put into the queue"),
+			"Calls to apps that are to be made, now or later"),
 		requestsStarted: meter.Counter("inngest.sdk_req.started", "{request}", "Calls to apps that began"),
 		requestsEnded: meter.Counter("inngest.sdk_req.ended", "{request}",
 			"Calls to apps that ended, by what came of them"),

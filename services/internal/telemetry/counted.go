@@ -15,6 +15,9 @@ type spanCount struct {
 	ended, sent, failed Labels
 }
 
+// CountSpans makes the metric by which a program that sends spans counts them.
+func CountSpans(t Telemetry) { newSpanCount(t.Meter()) }
+
 func newSpanCount(meter *Meter) spanCount {
 	return spanCount{
 		spans: meter.Counter("stepwell.telemetry.spans", "{span}",

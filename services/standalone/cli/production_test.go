@@ -21,6 +21,7 @@ import (
 
 const (
 	eventKey   = "4f2f7b0f6f5a1c3e"
+	adminToken = "8a0c0f4be8d0c5a1"
 	signingKey = "signkey-prod-00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	// patience is how long a test waits for what must happen.
 	patience = time.Minute
@@ -31,6 +32,8 @@ type production struct {
 	*testing.T
 	origin string
 	port   string
+	// admin is where operators look into it.
+	admin  string
 	log    *output
 	cancel context.CancelFunc
 	ended  chan error
@@ -40,7 +43,9 @@ type production struct {
 // otherwise, and returns when it listens. It must end well when the test does.
 func startProduction(t *testing.T, settings map[string]string) *production {
 	t.Helper()
-	environment := []string{"STEPWELL_EVENT_KEY=" + eventKey, "STEPWELL_SIGNING_KEY=" + signingKey}
+	environment := []string{
+		"STEPWELL_EVENT_KEY=" + eventKey, "STEPWELL_SIGNING_KEY=" + signingKey, "STEPWELL_ADMIN_TOKEN=" + adminToken,
+	}
 	if settings["DATABASE_URL"] == "" {
 		environment = append(environment, "DATABASE_URL="+postgres.Database(t))
 	}
@@ -51,12 +56,13 @@ func startProduction(t *testing.T, settings map[string]string) *production {
 		environment = append(environment, name+"="+value)
 	}
 	for range 20 { // somebody else may be faster at the port
-		port := free(t)
+		port, admin := free(t), "127.0.0.1:"+free(t)
 		p := &production{
-			T: t, origin: "http://127.0.0.1:" + port, port: port, ended: make(chan error, 1), log: &output{wrote: make(chan struct{}, 1)},
+			T: t, origin: "http://127.0.0.1:" + port, port: port, admin: "http://" + admin, ended: make(chan error, 1),
+			log: &output{wrote: make(chan struct{}, 1)},
 		}
 		root := cli.New("v1.2.3", environment)
-		root.SetArgs([]string{"start", "--host=127.0.0.1", "--port=" + port, "--grpc-port=0"})
+		root.SetArgs([]string{"start", "--host=127.0.0.1", "--port=" + port, "--grpc-port=0", "--admin-address=" + admin})
 		root.SetErr(p.log)
 		var ctx context.Context
 		ctx, p.cancel = context.WithCancel(t.Context())
@@ -74,7 +80,7 @@ func startProduction(t *testing.T, settings map[string]string) *production {
 // listens waits until the server listens, and tells if somebody else has the port.
 func (p *production) listens() bool {
 	p.Helper()
-	for !strings.Contains(p.log.String(), "msg=listening") {
+	for !strings.Contains(p.log.String(), "msg=starting") { // then it listens everywhere
 		select {
 		case <-p.log.wrote:
 		case err := <-p.ended:
