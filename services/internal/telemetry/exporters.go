@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -119,6 +120,9 @@ func (e *Exporters) Close(ctx context.Context) error {
 func (e *Exporters) openMetrics(ctx context.Context, config Config, scraped bool, about *resource.Resource) error {
 	options := []sdkmetric.Option{
 		sdkmetric.WithResource(about), sdkmetric.WithCardinalityLimit(valuesMax), sdkmetric.WithView(callsByMethod()...),
+	}
+	if config.OTLPEndpoint == "" { // there are no traces that a value could be an example of
+		options = append(options, sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter))
 	}
 	if scraped {
 		reader, handler, err := newScrapeReader()
