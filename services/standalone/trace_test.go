@@ -2,6 +2,7 @@ package standalone_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +176,29 @@ func TestTraceOfAChild(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTraceOfADeferredFunction: it runs when the run that deferred it has ended, and is below that.
+func TestTraceOfADeferredFunction(t *testing.T) {
+	t.Parallel()
+	inWorldWith(t, map[string]function{
+		"order": {event: "order/placed", code: func(*steps) any {
+			panic(answer{http.StatusPartialContent, []op{
+				{Op: "DeferAdd", ID: "d", Name: "tidy up", Opts: map[string]any{"fn_slug": "tidy", "input": map[string]any{}}},
+				{Op: "RunComplete", ID: "end", Name: "end", Data: "done"},
+			}})
+		}},
+		"tidy": {event: stepwell.EventDeferred, code: func(*steps) any { return "tidied" }},
+	}, observe, func(t *testing.T, w *world) {
+		w.traceparent = published
+		w.publish("order/placed", `{}`)
+		<-time.After(2 * time.Hour)
+		synctest.Wait()
+		order, tidy := w.seen.Named("run order"), w.seen.Named("run tidy")
+		require.Len(t, order, 1)
+		require.Len(t, tidy, 1)
+		require.Equal(t, order[0].Trace, tidy[0].Parent)
+	})
 }
 
 // TestTraceOfAWait: the step takes as long as the run waited, and links to the event that ended it.

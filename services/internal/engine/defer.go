@@ -85,5 +85,6 @@ func deferredEvent(state stepwell.RunState, step stepwell.Step, now time.Time) s
 			ParentSlug: state.Function.Slug, ParentRun: state.Run.ID,
 		}),
 		User: json.RawMessage("{}"), Meta: d.Meta, Time: now.Truncate(time.Millisecond), ReceivedAt: now,
+		Trace: state.Trace(),
 	}
 }
