@@ -11,7 +11,7 @@ import (
 // How long tests wait, and how often they look. The machine may be busy: a test that waits long enough fails only if
 // nothing comes.
 const (
-	patience = time.Minute
+	patience = 2 * time.Minute
 	tick     = 20 * time.Millisecond
 )
 
