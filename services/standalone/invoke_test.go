@@ -125,6 +125,7 @@ func TestI6_RunThatWaitsIsTold(t *testing.T) {
 		"app-short": {event: "order/placed", code: func(*steps) any { return "done" }},
 	}, func(t *testing.T, w *world) {
 		w.publish("order/placed", `{}`)
+		<-time.After(time.Minute) // else the look-back of the wait finds the end of that run
 		watch := w.publish("watch", `{}`)
 		<-time.After(time.Minute)
 		require.Empty(t, w.output(watch))
