@@ -31,6 +31,7 @@ type settings struct {
 	reviveNode      string
 	only            string
 	keep            bool
+	keda            bool
 }
 
 const usage = `cluster tests Stepwell in the cluster that KUBECONFIG names, with images that the cluster has:
@@ -88,6 +89,7 @@ func parse(args []string) (settings, error) {
 	flags.IntVar(&s.executorsMax, "executors", 20, "how many executors it scales to")
 	flags.StringVar(&s.killNode, "kill-node", "", "command that takes the power from the node that is named after it; without it no node is lost")
 	flags.StringVar(&s.reviveNode, "revive-node", "", "command that brings the node back")
+	flags.BoolVar(&s.keda, "keda", false, "the cluster has KEDA: let it scale the executors")
 	flags.StringVar(&s.only, "only", "", "names of phases, with commas between, for who works on one; the others must have been played with --keep")
 	flags.BoolVar(&s.keep, "keep", false, "leave everything as it is at the end")
 	if err := flags.Parse(args); err != nil {

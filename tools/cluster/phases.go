@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -44,8 +43,8 @@ type test struct {
 type phase struct {
 	name string
 	do   func(ctx context.Context) error
-	// quiet phases have nothing published meanwhile.
-	quiet bool
+	// quiet phases have nothing published meanwhile, slow ones events whose runs take two seconds.
+	quiet, slow bool
 }
 
 // row is what came of a phase.
@@ -84,11 +83,16 @@ func (t *test) phases() []phase {
 		{name: "e2e", do: t.endToEnd, quiet: true},
 		{name: "steady", do: func(context.Context) error { return nil }},
 		{name: "scale", do: t.scale},
+	}
+	if t.keda {
+		phases = append(phases, phase{name: "keda", do: t.scaleByDueWork, slow: true})
+	}
+	phases = append(phases, []phase{
 		{name: "upgrade", do: t.upgrade},
 		{name: "rollback", do: t.rollback},
 		{name: "kill-pods", do: t.killPods},
 		{name: "kill-stores", do: t.killStores},
-	}
+	}...)
 	if t.killNode != "" {
 		phases = append(phases, phase{name: "lose-node", do: t.loseNode})
 	}
@@ -105,7 +109,11 @@ func (t *test) play(ctx context.Context, p phase) error {
 		return err
 	}
 	r := row{phase: p.name}
-	if err := t.ask(ctx, "POST", fmt.Sprintf("/start?rate=%d", t.rate), &r.stats); err != nil {
+	start := fmt.Sprintf("/start?rate=%d", t.rate)
+	if p.slow {
+		start += "&slow"
+	}
+	if err := t.ask(ctx, "POST", start, &r.stats); err != nil {
 		return err
 	}
 	pause(ctx, settleFor)
@@ -211,29 +219,6 @@ func (t *test) storesNode(ctx context.Context) (string, error) {
 	return nodes[0], nil
 }
 
-// scale takes the executors up and down again, while they work.
-func (t *test) scale(ctx context.Context) error {
-	for _, count := range []int{t.executorsMax, 2} {
-		if _, err := t.kubectl(ctx, "scale", "deploy/"+release+"-executor", "--replicas", strconv.Itoa(count)); err != nil {
-			return err
-		}
-		if err := t.rolledOut(ctx, "deploy/"+release+"-executor", rollWithin); err != nil {
-			return err
-		}
-		fmt.Printf("    %d executors\n", count)
-		pause(ctx, settleFor)
-	}
-	return t.gone(ctx, "executor", 2)
-}
-
-// gone waits until a service has no more pods than that.
-func (t *test) gone(ctx context.Context, component string, most int) error {
-	return until(ctx, rollWithin, component+": old pods end", func() (bool, error) {
-		pods, err := t.pods(ctx, component)
-		return len(pods) <= most, err
-	})
-}
-
 func (t *test) pods(ctx context.Context, component string) ([]string, error) {
 	return t.get(ctx, "{.items[*].metadata.name}", "pod", "--selector",
 		"app.kubernetes.io/instance="+release+",app.kubernetes.io/component="+component)
@@ -268,99 +253,6 @@ func (t *test) runs(ctx context.Context, version string) error {
 		}
 		return true, nil
 	})
-}
-
-// killPods kills a pod of each service, without a word.
-func (t *test) killPods(ctx context.Context) error {
-	for _, service := range services() {
-		pods, err := t.pods(ctx, service)
-		if err != nil || len(pods) == 0 {
-			return fmt.Errorf("%s has no pods: %w", service, err)
-		}
-		if err := t.kill(ctx, pods[0]); err != nil {
-			return err
-		}
-		if err := t.rolledOut(ctx, "deploy/"+release+"-"+service, rollWithin); err != nil {
-			return err
-		}
-		pause(ctx, settleFor)
-	}
-	return nil
-}
-
-func (t *test) kill(ctx context.Context, pod string) error {
-	_, err := t.kubectl(ctx, "delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
-	fmt.Printf("    %s killed\n", pod)
-	return err
-}
-
-// killStores kills Redis, then Postgres.
-func (t *test) killStores(ctx context.Context) error {
-	for _, store := range []string{"redis", "postgres"} {
-		pods, err := t.pods(ctx, store)
-		if err != nil || len(pods) == 0 {
-			return fmt.Errorf("%s has no pods: %w", store, err)
-		}
-		if err := t.kill(ctx, pods[0]); err != nil {
-			return err
-		}
-		pause(ctx, settleFor)
-		if err := t.rolledOut(ctx, "statefulset/"+release+"-"+store, rollWithin); err != nil {
-			return err
-		}
-	}
-	for _, service := range services() {
-		if err := t.rolledOut(ctx, "deploy/"+release+"-"+service, rollWithin); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// loseNode takes the power from a node that has no store, and waits until its pods are elsewhere.
-func (t *test) loseNode(ctx context.Context) error {
-	safe, err := t.storesNode(ctx)
-	if err != nil {
-		return err
-	}
-	nodes, err := t.get(ctx, "{.items[*].metadata.name}", "node")
-	if err != nil {
-		return err
-	}
-	redis, err := t.get(ctx, "{.items[*].spec.nodeName}", "pod", "--selector", "app.kubernetes.io/component=redis")
-	if err != nil {
-		return err
-	}
-	lost := ""
-	for _, node := range slices.Backward(nodes) {
-		if node != safe && !slices.Contains(redis, node) {
-			lost = node
-			break
-		}
-	}
-	if lost == "" {
-		return fmt.Errorf("every one of the nodes %v has a store: none can be lost", nodes)
-	}
-	if _, err := do(ctx, nil, "sh", "-c", t.killNode+" "+lost); err != nil {
-		return err
-	}
-	fmt.Printf("    %s lost\n", lost)
-	err = until(ctx, rollWithin, "nothing runs on "+lost, func() (bool, error) {
-		for _, service := range services() {
-			ready, err := t.get(ctx, "{.status.readyReplicas}", "deploy", release+"-"+service)
-			wanted, wantedErr := t.get(ctx, "{.spec.replicas}", "deploy", release+"-"+service)
-			if err != nil || wantedErr != nil || !slices.Equal(ready, wanted) {
-				return false, err
-			}
-		}
-		status, err := t.get(ctx, `{.status.conditions[?(@.type=="Ready")].status}`, "node", lost)
-		return len(status) == 1 && status[0] != "True", err
-	})
-	if err != nil || t.reviveNode == "" {
-		return err
-	}
-	_, err = do(ctx, nil, "sh", "-c", t.reviveNode+" "+lost)
-	return err
 }
 
 // uninstall removes the release. What is left is what the chart says it keeps.

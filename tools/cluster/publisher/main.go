@@ -53,12 +53,25 @@ func serve(ctx context.Context) error {
 	api := api{url: os.Getenv("API_URL"), key: os.Getenv("SIGNING_KEY")}
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /start", func(w http.ResponseWriter, r *http.Request) {
-		rate, err := strconv.Atoi(r.URL.Query().Get("rate"))
-		if err != nil || rate < 1 || rate > rateMax {
-			http.Error(w, fmt.Sprintf("rate must be 1 to %d events per second", rateMax), http.StatusBadRequest)
+		rate, err := readRate(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		p.start(ctx, rate)
+		event := quickEvent
+		if r.URL.Query().Has("slow") {
+			event = slowEvent
+		}
+		p.start(ctx, event, rate)
+		respond(w, p.stats())
+	})
+	routes.HandleFunc("POST /rate", func(w http.ResponseWriter, r *http.Request) {
+		rate, err := readRate(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		p.change(rate)
 		respond(w, p.stats())
 	})
 	routes.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
@@ -83,6 +96,14 @@ func serve(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	return nil
+}
+
+func readRate(r *http.Request) (int, error) {
+	rate, err := strconv.Atoi(r.URL.Query().Get("rate"))
+	if err != nil || rate < 1 || rate > rateMax {
+		return 0, fmt.Errorf("rate must be 1 to %d events per second", rateMax)
+	}
+	return rate, nil
 }
 
 func respond(w http.ResponseWriter, value any) {

@@ -30,8 +30,12 @@ const (
 	underWayMax = 500
 )
 
-// eventName starts three steps in the kitchen-sink app, which return eventOutput.
-const eventName = "e2e/sequence"
+// The events start functions of the kitchen-sink app, which yield eventOutput: quick ones have three steps, slow ones one of
+// two seconds.
+const (
+	quickEvent = "e2e/sequence"
+	slowEvent  = "e2e/slow"
+)
 
 // publisher publishes one event a request, as documented: what is UNAVAILABLE is tried again with the same request_id.
 type publisher struct {
@@ -41,6 +45,9 @@ type publisher struct {
 
 	mu    sync.Mutex
 	known stats
+	event string
+	// rates takes events per second while it publishes.
+	rates chan int
 	acked []string
 	// halt ends publishing, and waits until nothing is under way.
 	halt func()
@@ -68,16 +75,17 @@ func newPublisher(target, key string) (*publisher, error) {
 	}
 	return &publisher{
 		conn: conn, client: eventv1.NewEventServiceClient(conn), key: key,
-		known: stats{Retries: map[string]int{}, Errors: map[string]int{}},
+		known: stats{Retries: map[string]int{}, Errors: map[string]int{}}, rates: make(chan int),
 	}, nil
 }
 
 // start publishes until stop is called, and counts anew.
-func (p *publisher) start(ctx context.Context, rate int) {
+func (p *publisher) start(ctx context.Context, event string, rate int) {
 	p.stop()
 	p.note(func(s *stats) {
 		*s = stats{Retries: map[string]int{}, Errors: map[string]int{}}
 		p.acked = nil
+		p.event = event
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	var underWay sync.WaitGroup // waited for by halt
@@ -87,6 +95,14 @@ func (p *publisher) start(ctx context.Context, rate int) {
 	p.halt = func() {
 		cancel()
 		underWay.Wait()
+	}
+}
+
+// change makes the rate another, if it publishes.
+func (p *publisher) change(rate int) {
+	select {
+	case p.rates <- rate:
+	case <-time.After(callTimeout):
 	}
 }
 
@@ -109,6 +125,9 @@ func (p *publisher) publishAll(ctx context.Context, rate int, underWay *sync.Wai
 		select {
 		case <-ctx.Done():
 			return
+		case rate := <-p.rates:
+			ticker.Reset(time.Second / time.Duration(rate))
+			continue
 		case <-ticker.C:
 		}
 		select {
@@ -125,9 +144,10 @@ func (p *publisher) publishAll(ctx context.Context, rate int, underWay *sync.Wai
 
 func (p *publisher) publish(ctx context.Context) {
 	began := time.Now()
-	p.note(func(s *stats) { s.Sent++ })
+	var event string
+	p.note(func(s *stats) { s.Sent++; event = p.event })
 	request := &eventv1.PublishRequest{
-		RequestId: ulid.Make().String(), Events: []*eventv1.NewEvent{{Name: eventName, Data: []byte(`{}`)}},
+		RequestId: ulid.Make().String(), Events: []*eventv1.NewEvent{{Name: event, Data: []byte(`{}`)}},
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+p.key)
 	for {

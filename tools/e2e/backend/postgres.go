@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,26 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name string) (string, err
 	return p.databaseURL(name), nil
 }
 
+// Dump is a backup of a database, as pg_dump makes it while others write.
+func (p *Postgres) Dump(ctx context.Context, database string) ([]byte, error) {
+	var dump bytes.Buffer
+	command := p.command(ctx, "pg_dump", "--format=custom", "--no-owner", database)
+	command.Stdout = &dump
+	err := run(command)
+	return dump.Bytes(), err
+}
+
+// Restore makes a database of a backup and returns its URL.
+func (p *Postgres) Restore(ctx context.Context, dump []byte, name string) (string, error) {
+	url, err := p.CreateDatabase(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	command := p.command(ctx, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+url)
+	command.Stdin = bytes.NewReader(dump)
+	return url, run(command)
+}
+
 // makeFolder makes the folder of the data. Postgres refuses root, so the folder is given to another user then.
 func (p *Postgres) makeFolder() error {
 	if err := os.Mkdir(p.data, 0o700); err != nil {
@@ -122,11 +143,21 @@ func (p *Postgres) makeFolder() error {
 
 // execute runs one of Postgres' programs to its end.
 func (p *Postgres) execute(ctx context.Context, name string, arguments ...string) error {
+	return run(p.command(ctx, name, arguments...))
+}
+
+func (p *Postgres) command(ctx context.Context, name string, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, filepath.Join(p.programs, name), arguments...) //nolint:gosec // our callers name them
 	command.Dir = filepath.Dir(p.data)                                                 // the other user may not be allowed to be here
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: p.user}
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", name, err, output)
+	return command
+}
+
+func run(command *exec.Cmd) error {
+	var problems bytes.Buffer
+	command.Stderr = &problems
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(command.Path), err, problems.Bytes())
 	}
 	return nil
 }

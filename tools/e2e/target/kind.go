@@ -41,6 +41,8 @@ type Settings struct {
 	Programs string
 	// Stores are for servers that keep things.
 	Stores *Stores
+	// Backup is what the server is to have at the beginning; nil for nothing. Only the kind Start does.
+	Backup *Backup
 	// AppURLs are serve endpoints that the server asks.
 	AppURLs []string
 	// Defaults leaves everything as a user finds it, but for ports and URLs. Otherwise retries come after a second, and
@@ -65,6 +67,8 @@ type Server struct {
 	// Processes are those of which the server consists.
 	Processes []*process.Process
 
+	store    store
+	keys     keys
 	requests atomic.Int64
 }
 

@@ -12,15 +12,10 @@ import (
 func Start() Kind { return Kind{Name: "start", Keys: true, Start: startStart} }
 
 func startStart(ctx context.Context, settings Settings) (*Server, error) {
-	address, err := freeAddress(ctx)
+	address, store, keys, err := settings.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	store, err := settings.Stores.next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys := newKeys()
 	host, port, _ := strings.Cut(address, ":")
 	server, err := process.Start(ctx, process.Command{
 		Name: "stepwell start", Program: settings.program("stepwell"),
@@ -37,5 +32,20 @@ func startStart(ctx context.Context, settings Settings) (*Server, error) {
 	return &Server{
 		URLs: []string{url}, Probes: []string{url + "/readyz"}, EventKey: keys.event, SigningKey: keys.signing,
 		AppEnv: append(keys.appEnv(), "INNGEST_BASE_URL="+url), Processes: []*process.Process{server},
+		store: store, keys: keys,
 	}, nil
+}
+
+// begin is where the server is, what it keeps things in, and its keys: new ones, or those of the backup.
+func (s Settings) begin(ctx context.Context) (string, store, keys, error) {
+	if s.Backup != nil {
+		store, err := s.Stores.restore(ctx, s.Backup)
+		return s.Backup.address, store, s.Backup.keys, err
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return "", store{}, keys{}, err
+	}
+	store, err := s.Stores.next(ctx)
+	return address, store, newKeys(), err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/stepwell/stepwell/tools/e2e/backend"
@@ -22,6 +23,29 @@ type Stores struct {
 // store is what one server keeps things in.
 type store struct {
 	databaseURL, redisURL, redisPrefix string
+}
+
+// Backup is what a server had in Postgres at one moment, and its keys. Nothing of Redis is in it.
+type Backup struct {
+	dump    []byte
+	keys    keys
+	address string
+}
+
+// Backup makes one of a server that works, which must be of the kind Start.
+func (s *Stores) Backup(ctx context.Context, server *Server) (*Backup, error) {
+	dump, err := s.postgres.Dump(ctx, server.store.databaseURL)
+	return &Backup{dump: dump, keys: server.keys, address: strings.TrimPrefix(server.URLs[0], "http://")}, err
+}
+
+// restore returns a store in which is what was backed up.
+func (s *Stores) restore(ctx context.Context, backup *Backup) (store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	name := fmt.Sprintf("e2e_%d", s.count)
+	url, err := s.postgres.Restore(ctx, backup.dump, name)
+	return store{databaseURL: url, redisURL: s.redis.URL(), redisPrefix: name}, err
 }
 
 // next returns a store in which nothing is.

@@ -32,6 +32,14 @@ function sequences({ define }) {
       return { a, b, c };
     }),
 
+    define({ id: "slow" }, on("e2e/slow"), async ({ step, ran }) => {
+      const a = await step.run("a", async () => {
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+        return ran("a", 1);
+      });
+      return { a, b: 2, c: 3 };
+    }),
+
     define({ id: "loop" }, on("e2e/loop"), async ({ step, ran }) => {
       const squares = [];
       for (let i = 0; i < 5; i++) {
