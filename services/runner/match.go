@@ -19,8 +19,8 @@ type index struct {
 	timers timers
 	// bySlug are the functions that may be invoked.
 	bySlug map[string]stepwell.Function
-	// once are the idempotency keys of functions that have one.
-	once map[stepwell.FunctionID]*expr.Program
+	// flows are the expressions of functions' flow control.
+	flows map[stepwell.FunctionID]flow
 }
 
 // trigger is one trigger of a function, compiled.
@@ -56,7 +56,7 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 	}
 	fresh := &index{
 		revision: catalog.Revision, byName: map[string][]trigger{}, timers: timers{}, bySlug: map[string]stepwell.Function{},
-		once: map[stepwell.FunctionID]*expr.Program{},
+		flows: map[stepwell.FunctionID]flow{},
 	}
 	for _, function := range catalog.Functions {
 		s.runs.Know(function)
@@ -64,9 +64,11 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 			continue
 		}
 		fresh.bySlug[function.Slug] = function
-		if err := fresh.addOnce(function); err != nil { // it was compiled when the function was synced
-			s.deps.Log.ErrorContext(ctx, "idempotency key cannot be compiled",
-				slog.String("function_id", function.Slug), slog.String("error", err.Error()))
+		controls, problems := compileFlow(function.FlowControl)
+		fresh.flows[function.ID] = controls
+		for _, problem := range problems {
+			s.deps.Log.ErrorContext(ctx, "flow control cannot be compiled",
+				slog.String("function_id", function.Slug), slog.String("error", problem.Error()))
 		}
 		for _, t := range function.Triggers {
 			if err := fresh.add(function, t); err != nil {
@@ -82,18 +84,6 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 		s.indexes[environment] = fresh
 	}
 	return fresh, nil
-}
-
-func (x *index) addOnce(function stepwell.Function) error {
-	source := function.FlowControl.Idempotency
-	if source == "" {
-		return nil
-	}
-	program, err := expr.Compile(source, expr.Full)
-	if err == nil {
-		x.once[function.ID] = program
-	}
-	return err
 }
 
 func (x *index) add(function stepwell.Function, t stepwell.Trigger) error {

@@ -13,7 +13,6 @@ import (
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
-	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
@@ -144,21 +143,13 @@ func (s *Service) starts(
 	variables := sync.OnceValue(event.Variables)
 	for _, function := range functions {
 		start := engine.Start(function, event, now)
-		if once := triggers.once[function.ID]; once != nil {
-			key, err := once.Key(expr.Vars{Event: variables(), Now: now})
-			if err != nil {
-				s.deps.Log.WarnContext(ctx, "idempotency key cannot be evaluated, the function does not start",
-					slog.String("function_id", function.Slug), slog.String("event_id", event.ID.String()),
-					slog.String("error", err.Error()))
-				why := "the idempotency key of the invoked function cannot be evaluated: " + err.Error()
-				if resume := engine.Refusal(event, why, now); resume != nil {
-					refused = append(refused, resume.Transition(event.Environment, now))
-				}
-				continue
+		if err := triggers.flows[function.ID].control(&start, event, variables, now); err != nil {
+			s.deps.Log.WarnContext(ctx, "the function does not start", slog.String("function_id", function.Slug),
+				slog.String("event_id", event.ID.String()), slog.String("error", err.Error()))
+			if resume := engine.Refusal(event, err.Error(), now); resume != nil {
+				refused = append(refused, resume.Transition(event.Environment, now))
 			}
-			if !key.IsFalse {
-				start.Once, start.Refused = key.Text, engine.Refusal(event, engine.RateLimited, now)
-			}
+			continue
 		}
 		s.prepare(ctx, variables, start.Waits)
 		starts = append(starts, start)

@@ -134,3 +134,14 @@ type RunStart struct {
 	// Refused is what ends in the run that invoked the function if nothing starts; nil if none did.
 	Refused *Resume
 }
+
+// PriorityMax bounds a run's priority, in either direction.
+const PriorityMax = 12 * time.Hour
+
+// Prioritize has the run's items go ahead of others by that much.
+func (s *RunStart) Prioritize(by time.Duration) {
+	s.Run.Priority = by
+	for i := range s.Run.Progress.Open {
+		s.Run.Progress.Open[i].Priority = by
+	}
+}

@@ -1,0 +1,69 @@
+package runner
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/expr"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// flow are the expressions of a function's flow control, compiled; nil for those that it has not.
+type flow struct {
+	idempotency *expr.Program
+	priority    *expr.Program
+}
+
+// compileFlow compiles what a function has. They were compiled when the function was synced.
+func compileFlow(control stepwell.FlowControl) (f flow, problems []error) {
+	compile := func(what, source string) *expr.Program {
+		if source == "" {
+			return nil
+		}
+		program, err := expr.Compile(source, expr.Full)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", what, err))
+			return nil
+		}
+		return program
+	}
+	f.idempotency = compile("idempotency", control.Idempotency)
+	f.priority = compile("priority.run", control.Priority)
+	return f, problems
+}
+
+// control has the start obey the function's flow control. The error says why nothing starts. An expression that decides
+// only about the order of runs keeps none from starting: it then counts as if it were not there.
+func (f flow) control(start *stepwell.RunStart, event stepwell.Event, variables func() map[string]any, now time.Time) error {
+	vars := func() expr.Vars { return expr.Vars{Event: variables(), Now: now} }
+	if f.idempotency != nil {
+		key, err := f.idempotency.Key(vars())
+		if err != nil {
+			return fmt.Errorf("the idempotency key of the invoked function cannot be evaluated: %w", err)
+		}
+		if !key.IsFalse {
+			start.Once, start.Refused = key.Text, engine.Refusal(event, engine.RateLimited, now)
+		}
+	}
+	if f.priority != nil {
+		start.Prioritize(f.priorityOf(vars()))
+	}
+	return nil
+}
+
+// priorityOf is by how much a run goes ahead of others, at most stepwell.PriorityMax in either direction: whole seconds. What
+// is no whole number, or cannot be evaluated, is no priority.
+func (f flow) priorityOf(v expr.Vars) time.Duration {
+	key, err := f.priority.Key(v)
+	if err != nil {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(key.Text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	most := int64(stepwell.PriorityMax / time.Second)
+	return time.Duration(min(max(seconds, -most), most)) * time.Second
+}
