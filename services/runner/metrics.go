@@ -33,7 +33,8 @@ func newMetrics(meter *telemetry.Meter) (metrics, error) {
 		putBack: meter.Counter("stepwell.items_put_back", "{item}",
 			"Items of the store that were put into the queue again, or for the first time, by why"),
 		routedLate: meter.Counter("stepwell.events_routed_late", "{event}",
-			"Events that were stored while no runner answered, and routed later"),
+			"Events that were stored unrouted, and routed later: the server's own about runs, where functions listen to them, "+
+				"and those published while no runner answered"),
 		cronFired: meter.Counter("stepwell.cron_fired", "{instant}", "Instants at which cron triggers fired"),
 		cronMissed: meter.Counter("stepwell.cron_missed", "{instant}",
 			"Instants of cron triggers that were missed for longer than runner.cron_catch_up, and did not fire"),

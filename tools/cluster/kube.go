@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -81,7 +82,7 @@ func until(ctx context.Context, within time.Duration, what string, is func() (bo
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: not within %s (%w)", what, within, err)
+			return errors.Join(fmt.Errorf("%s: not within %s", what, within), err)
 		case <-ticker.C:
 		}
 	}
