@@ -53,13 +53,14 @@ func (t *test) killStores(ctx context.Context) error {
 	return nil
 }
 
-// loseNode takes the power from a node that has no store, and waits until its pods are elsewhere.
+// loseNode takes the power from a node that has no store and no part of the control plane, and waits until its pods are
+// elsewhere.
 func (t *test) loseNode(ctx context.Context) error {
 	safe, err := t.storesNode(ctx)
 	if err != nil {
 		return err
 	}
-	nodes, err := t.get(ctx, "{.items[*].metadata.name}", "node")
+	nodes, err := t.get(ctx, "{.items[*].metadata.name}", "node", "--selector", "!node-role.kubernetes.io/control-plane")
 	if err != nil {
 		return err
 	}
