@@ -14,6 +14,8 @@ import (
 type flow struct {
 	idempotency *expr.Program
 	priority    *expr.Program
+	rate        *stepwell.RateLimit
+	rateKey     *expr.Program
 }
 
 // compileFlow compiles what a function has. They were compiled when the function was synced.
@@ -31,6 +33,10 @@ func compileFlow(control stepwell.FlowControl) (f flow, problems []error) {
 	}
 	f.idempotency = compile("idempotency", control.Idempotency)
 	f.priority = compile("priority.run", control.Priority)
+	if control.RateLimit != nil && control.Idempotency == "" {
+		f.rate = control.RateLimit
+		f.rateKey = compile("rateLimit.key", control.RateLimit.Key)
+	}
 	return f, problems
 }
 
@@ -47,10 +53,28 @@ func (f flow) control(start *stepwell.RunStart, event stepwell.Event, variables 
 			start.Once, start.Refused = key.Text, engine.Refusal(event, engine.RateLimited, now)
 		}
 	}
+	if f.rate != nil {
+		key, err := keyOf(f.rateKey, vars)
+		if err != nil {
+			return fmt.Errorf("the rate limit's key of the invoked function cannot be evaluated: %w", err)
+		}
+		if !key.IsFalse {
+			start.Rate = &stepwell.Rate{Key: key.Text, Limit: f.rate.Limit, Period: f.rate.Period}
+			start.Refused = engine.Refusal(event, engine.RateLimited, now)
+		}
+	}
 	if f.priority != nil {
 		start.Prioritize(f.priorityOf(vars()))
 	}
 	return nil
+}
+
+// keyOf is the key that a limit has; empty if the function has none.
+func keyOf(program *expr.Program, vars func() expr.Vars) (expr.Key, error) {
+	if program == nil {
+		return expr.Key{}, nil
+	}
+	return program.Key(vars())
 }
 
 // priorityOf is by how much a run goes ahead of others, at most stepwell.PriorityMax in either direction: whole seconds. What

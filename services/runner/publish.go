@@ -120,11 +120,17 @@ func (s *Service) ingest(
 	return store.Ingested{}, fmt.Errorf("functions changed %d times meanwhile: %w", staleMax, stepwell.ErrUnavailable)
 }
 
-// started tells which runs were started.
+// started tells which runs were started, and which were not.
 func (s *Service) started(ctx context.Context, request store.Ingest, ingested store.Ingested) {
 	for i, event := range request.Events {
 		for j, start := range event.Starts {
-			if i < len(ingested.Runs) && j < len(ingested.Runs[i]) && !ingested.Runs[i][j].Existed {
+			if i >= len(ingested.Runs) || j >= len(ingested.Runs[i]) {
+				continue
+			}
+			switch run := ingested.Runs[i][j]; {
+			case run.Skipped:
+				s.runs.Skipped(ctx, start.Run.Function)
+			case !run.Existed:
 				s.runs.Scheduled(ctx, start.Run.Function)
 			}
 		}

@@ -33,6 +33,7 @@ type function struct {
 	cancel     []map[string]string
 	// idempotency is an expression.
 	idempotency string
+	rateLimit   map[string]any
 	code        func(s *steps) any
 }
 
@@ -137,6 +138,7 @@ func (a *app) registration() map[string]any {
 		}
 		functions = append(functions, map[string]any{
 			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel, "idempotency": f.idempotency,
+			"rateLimit": f.rateLimit,
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},

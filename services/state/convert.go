@@ -29,7 +29,7 @@ func ingested(i store.Ingested) *statev1.Ingested {
 		Failure: failure(i.Err),
 		Events: wire.Each(i.Runs, func(runs []store.StartedRun) *statev1.IngestedEvent {
 			return &statev1.IngestedEvent{Runs: wire.Each(runs, func(run store.StartedRun) *statev1.StartedRun {
-				return &statev1.StartedRun{Id: wire.ULID(run.ID.ULID), Existed: run.Existed}
+				return &statev1.StartedRun{Id: wire.ULID(run.ID.ULID), Existed: run.Existed, Skipped: run.Skipped}
 			})}
 		}),
 		Opened: wire.Each(i.Opened, wire.Item), Dropped: wire.ItemIDs(i.Dropped),

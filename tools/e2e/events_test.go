@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,6 +14,7 @@ func events() []scenario {
 	return []scenario{
 		{name: "event id twice", proves: proves(compatibility.EventIDs), play: eventTwice},
 		{name: "idempotency key", proves: proves(compatibility.Idempotency), play: idempotencyKey},
+		{name: "rate limit", proves: proves(compatibility.RateLimit), play: rateLimit},
 		{name: "event ids keep order", proves: proves(compatibility.EventOrder), play: eventOrder},
 		{name: "events by API", proves: proves(compatibility.EventDoors, compatibility.EventIDs), play: eventsByAPI},
 	}
@@ -49,6 +51,27 @@ func idempotencyKey(s *scene) {
 	require.NotEqual(s, ada, bob)
 	require.JSONEq(s, `{"n":1}`, s.output(ada))
 	require.JSONEq(s, `{"n":3}`, s.output(bob))
+}
+
+// rateLimit: what is beyond the limit is recorded, and not executed.
+func rateLimit(s *scene) {
+	var list []target.Event
+	now := time.Now()
+	for n := range 6 {
+		customer := fmt.Sprintf("%s-%d", []string{"ada", "bob"}[n%2], now.UnixNano())
+		list = append(list, target.Event{Name: "e2e/limited", Data: map[string]any{"customer": customer, "n": n}})
+	}
+	for n, event := range s.send(list...) {
+		run := s.runOf(event)
+		if n < 4 {
+			require.JSONEq(s, fmt.Sprintf(`{"n":%d}`, n), s.output(run))
+			continue
+		}
+		require.Equal(s, "Skipped", s.await(run, "Skipped").Status)
+		require.Empty(s, s.executions(run))
+	}
+	again := s.runOf(s.send(list[0])[0])
+	s.await(again, "Skipped")
 }
 
 func eventOrder(s *scene) {

@@ -79,6 +79,11 @@ func (r *Recorder) Scheduled(ctx context.Context, function stepwell.FunctionID) 
 	r.scheduled.Add(ctx, 1, r.functions.Of(r.nameOf(function)).function)
 }
 
+// Skipped counts a run that was recorded and not started.
+func (r *Recorder) Skipped(ctx context.Context, function stepwell.FunctionID) {
+	r.ended.Add(ctx, 1, r.functions.Of(r.nameOf(function)).ended[stepwell.RunSkipped])
+}
+
 // Started counts a run whose first call begins.
 func (r *Recorder) Started(ctx context.Context, function stepwell.Function) {
 	r.started.Add(ctx, 1, r.LabelsOf(function))

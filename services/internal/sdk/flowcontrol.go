@@ -10,12 +10,12 @@ import (
 
 // The bounds of flow control.
 const (
-	rateLimitPeriodMax = 24 * time.Hour
-	debouncePeriodMin  = time.Second
-	debouncePeriodMax  = 7 * 24 * time.Hour
-	batchSizeMin       = 2
-	batchTimeoutMin    = time.Second
-	throttlePeriodMin  = time.Second
+	rateLimitMax      = 1_000_000_000
+	debouncePeriodMin = time.Second
+	debouncePeriodMax = 7 * 24 * time.Hour
+	batchSizeMin      = 2
+	batchTimeoutMin   = time.Second
+	throttlePeriodMin = time.Second
 )
 
 type wireConcurrency struct {
@@ -172,8 +172,8 @@ func (c *checker) rateLimit(flow *stepwell.FlowControl, wire *wireRateLimit) {
 		return
 	}
 	period := c.duration("rateLimit.period", wire.Period)
-	c.that(wire.Limit > 0, "rateLimit.limit is %d, it must be above 0", wire.Limit)
-	c.that(period > 0 && period <= rateLimitPeriodMax, "rateLimit.period is %q, it must be above 0 and at most 24h", wire.Period)
+	c.that(wire.Limit > 0 && wire.Limit <= rateLimitMax, "rateLimit.limit is %d, it must be 1 to %d", wire.Limit, rateLimitMax)
+	c.that(period > 0 && period <= stepwell.RatePeriodMax, "rateLimit.period is %q, it must be above 0 and at most 24h", wire.Period)
 	flow.RateLimit = &stepwell.RateLimit{Limit: wire.Limit, Period: period, Key: wire.Key}
 }
 

@@ -114,7 +114,7 @@ func TestFlowControlBeyondItsBoundsIsRefused(t *testing.T) {
 		`"throttle":{"limit":-1,"period":"1s"}`:                   "limit and burst cannot be below 0",
 		`"throttle":{"limit":1,"period":"1s","burst":-1}`:         "limit and burst cannot be below 0",
 		`"throttle":{"limit":"1","period":"1s"}`:                  "its configuration cannot be read: json",
-		`"rateLimit":{"limit":0,"period":"1s"}`:                   "rateLimit.limit is 0, it must be above 0",
+		`"rateLimit":{"limit":0,"period":"1s"}`:                   "rateLimit.limit is 0, it must be 1 to 1000000000",
 		`"rateLimit":{"limit":1,"period":"24h1s"}`:                `rateLimit.period is "24h1s", it must be above 0 and at most 24h`,
 		`"rateLimit":{"limit":1,"period":"0s"}`:                   "it must be above 0 and at most 24h",
 		`"rateLimit":{"limit":1}`:                                 `rateLimit.period is ""`,

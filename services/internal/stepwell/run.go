@@ -59,6 +59,27 @@ func ParseRunStatus(text string) (RunStatus, error) {
 	return 0, Invalidf("run status %q is unknown: use Running, Completed, Failed, Cancelled or Skipped", text)
 }
 
+// SkipReason says why a start was recorded and not executed.
+type SkipReason int
+
+// The reasons. SkipNone is that of all runs that were not skipped.
+const (
+	SkipNone SkipReason = iota
+	// SkipRateLimited: the function started as often as its rate limit allows.
+	SkipRateLimited
+)
+
+// String is the reason as APIs and metrics spell it.
+func (r SkipReason) String() string {
+	switch r {
+	case SkipNone:
+		return ""
+	case SkipRateLimited:
+		return "RateLimited"
+	}
+	return "Unknown"
+}
+
 // Run is one execution of a function.
 type Run struct {
 	ID          RunID
@@ -71,6 +92,8 @@ type Run struct {
 	// EventName is the name of the first.
 	EventName string
 	Status    RunStatus
+	// Skip is why the run was skipped, if it was.
+	Skip SkipReason
 	// Output is the function's result, or a Failure when the run failed. Empty while it runs.
 	Output    json.RawMessage
 	CreatedAt time.Time
@@ -82,6 +105,13 @@ type Run struct {
 	// Limits are the limit keys of the run's items, fixed when it was started.
 	Limits   []LimitKey
 	Progress Progress
+}
+
+// Skipped is the run as it is recorded if it is not executed.
+func (r Run) Skipped(why SkipReason) Run {
+	r.Status, r.Skip, r.EndedAt = RunSkipped, why, r.CreatedAt
+	r.Progress = Progress{RequestVersion: RequestVersionUnknown}
+	return r
 }
 
 // Progress is the part of a run that changes with every transition.

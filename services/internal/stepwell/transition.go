@@ -129,10 +129,29 @@ type RunStart struct {
 	// Once identifies it likewise, by the function's idempotency key; empty if it has none. If either key was used, nothing
 	// starts.
 	Once string
+	// Rate keeps the run from starting if others like it did; nil if nothing does. What starts before is what was stored
+	// before.
+	Rate *Rate
 	// Waits are those that cancel the run.
 	Waits []Wait
 	// Refused is what ends in the run that invoked the function if nothing starts; nil if none did.
 	Refused *Resume
+}
+
+// RatePeriodMax bounds the period of a rate.
+const RatePeriodMax = 24 * time.Hour
+
+// Rate allows Limit starts of a function with the same key in any window of Period (I21). Others are recorded as skipped.
+type Rate struct {
+	Key    string
+	Limit  int
+	Period time.Duration
+}
+
+// Allows tells whether a run may start at now. before is when the run started that is Limit starts back, or zero if there
+// were not as many.
+func (r Rate) Allows(before, now time.Time) bool {
+	return before.IsZero() || !before.Add(r.Period).After(now)
 }
 
 // PriorityMax bounds a run's priority, in either direction.

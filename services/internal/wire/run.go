@@ -19,7 +19,7 @@ func Run(r stepwell.Run) *runv1.Run {
 		Id: ULID(r.ID.ULID), EnvironmentId: UUID(r.Environment.UUID), FunctionId: UUID(r.Function.UUID),
 		FunctionVersion: int32(r.FunctionVersion), EventName: r.EventName, Status: RunStatus(r.Status),
 		EventIds: Each(r.Events, func(id stepwell.EventID) []byte { return ULID(id.ULID) }),
-		Output:   r.Output, CreateTime: Time(r.CreatedAt), StartTime: Time(r.StartedAt), EndTime: Time(r.EndedAt),
+		Skip:     enum[runv1.SkipReason](r.Skip), Output: r.Output, CreateTime: Time(r.CreatedAt), StartTime: Time(r.StartedAt), EndTime: Time(r.EndedAt),
 		PriorityNanos: int64(r.Priority), Limits: Each(r.Limits, limitKey),
 		Progress: &runv1.Progress{
 			RequestVersion: int32(r.Progress.RequestVersion), Open: Each(r.Progress.Open, Item),
@@ -42,6 +42,7 @@ func FromRun(m *runv1.Run) stepwell.Run {
 			return stepwell.EventID{ULID: FromULID(id)}
 		}),
 		EventName: m.GetEventName(), Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput(),
+		Skip:      fromEnum[stepwell.SkipReason](m.GetSkip()),
 		CreatedAt: FromTime(m.GetCreateTime()), StartedAt: FromTime(m.GetStartTime()), EndedAt: FromTime(m.GetEndTime()),
 		Priority: time.Duration(m.GetPriorityNanos()), Limits: Each(m.GetLimits(), fromLimitKey),
 		Progress: stepwell.Progress{

@@ -88,7 +88,12 @@ func FromWait(m *runv1.Wait) stepwell.Wait {
 
 // RunStart is the message of a run's start.
 func RunStart(s stepwell.RunStart) *runv1.RunStart {
-	return &runv1.RunStart{Run: Run(s.Run), Key: s.Key, Waits: Each(s.Waits, Wait), Once: s.Once, Refused: optional(s.Refused, resume)}
+	return &runv1.RunStart{
+		Run: Run(s.Run), Key: s.Key, Waits: Each(s.Waits, Wait), Once: s.Once, Refused: optional(s.Refused, resume),
+		Rate: optional(s.Rate, func(r stepwell.Rate) *runv1.Rate {
+			return &runv1.Rate{Key: r.Key, Limit: int32(r.Limit), Period: duration(r.Period)}
+		}),
+	}
 }
 
 // FromRunStart is the run's start of a message.
@@ -96,5 +101,8 @@ func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
 	return stepwell.RunStart{
 		Run: FromRun(m.GetRun()), Key: m.GetKey(), Waits: Each(m.GetWaits(), FromWait), Once: m.GetOnce(),
 		Refused: fromOptional(m.GetRefused(), fromResume),
+		Rate: fromOptional(m.GetRate(), func(m *runv1.Rate) stepwell.Rate {
+			return stepwell.Rate{Key: m.GetKey(), Limit: int(m.GetLimit()), Period: m.GetPeriod().AsDuration()}
+		}),
 	}
 }

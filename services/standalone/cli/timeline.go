@@ -60,6 +60,9 @@ func timeline(r run, now time.Time, width int) []string {
 
 func headline(r run, end time.Time) string {
 	took := shortDuration(end.Sub(r.CreatedAt))
+	if r.SkipReason != "" {
+		return r.Status + ": " + r.SkipReason
+	}
 	if r.ended() {
 		return r.Status + " in " + took
 	}

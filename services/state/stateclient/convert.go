@@ -32,7 +32,9 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 		Err: fromFailure(m.GetFailure()),
 		Runs: wire.Each(m.GetEvents(), func(m *statev1.IngestedEvent) []store.StartedRun {
 			return wire.Each(m.GetRuns(), func(m *statev1.StartedRun) store.StartedRun {
-				return store.StartedRun{ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted()}
+				return store.StartedRun{
+					ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted(), Skipped: m.GetSkipped(),
+				}
 			})
 		}),
 		Opened: wire.Each(m.GetOpened(), wire.FromItem), Dropped: wire.FromItemIDs(m.GetDropped()),

@@ -333,7 +333,7 @@ func (a *application) discover(settled stepwell.Item, t stepwell.Transition) {
 
 // Refusal is what ends in the run that invoked a function, if that was started before.
 func Refusal(start stepwell.RunStart, led StartedRun, now time.Time) (stepwell.Transition, bool) {
-	if start.Refused == nil || !led.Existed || led.ID == start.Run.ID {
+	if start.Refused == nil || !led.Skipped && (!led.Existed || led.ID == start.Run.ID) {
 		return stepwell.Transition{}, false
 	}
 	return start.Refused.Transition(start.Run.Environment, now), true

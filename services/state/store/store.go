@@ -14,6 +14,7 @@
 //	I11 An item is settled once.
 //	I12 A settlement under an older lease than the latest claim is a conflict.
 //	I18 A schedule moves on once from each of its instants.
+//	I21 No window of a rate's period has more starts than its limit, by the instants at which they were decided.
 package store
 
 import (
@@ -102,6 +103,8 @@ type StartedRun struct {
 	ID stepwell.RunID
 	// Existed tells that the run was started before, so that nothing was started now.
 	Existed bool
+	// Skipped tells that the run was recorded as skipped now: its Rate did not allow it.
+	Skipped bool
 }
 
 // Loader loads what calls to apps are made of.

@@ -66,7 +66,9 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 		if run, kept := s.runs[runs[i].ID]; kept && first {
 			record.runs = append(record.runs, runs[i].ID)
 			run.events = append(run.events, in.Event.ID)
-			if !runs[i].Existed {
+			if runs[i].Skipped {
+				s.ended(run)
+			} else if !runs[i].Existed {
 				result.Opened = append(result.Opened, run.run.Progress.Open...)
 				for _, w := range start.Waits {
 					run.cancelledBy = append(run.cancelledBy, w.Item.ID)
@@ -141,9 +143,13 @@ func (s *Store) startRun(request store.Ingest, in stepwell.RunStart, allowed boo
 	if !allowed {
 		return store.StartedRun{Existed: true}
 	}
-	s.runs[in.Run.ID] = &runRecord{run: copyRun(in.Run), stepAt: map[stepwell.StepID]int{}}
-	s.runIDs = insertID(s.runIDs, in.Run.ID, compareRunIDs)
-	return store.StartedRun{ID: in.Run.ID}
+	run, skipped := in.Run, !s.rates.take(in, in.Run.CreatedAt)
+	if skipped {
+		run = run.Skipped(stepwell.SkipRateLimited)
+	}
+	s.runs[run.ID] = &runRecord{run: copyRun(run), stepAt: map[stepwell.StepID]int{}}
+	s.runIDs = insertID(s.runIDs, run.ID, compareRunIDs)
+	return store.StartedRun{ID: run.ID, Skipped: skipped}
 }
 
 // forgetStarts drops the dedupe keys that are older than the window, and the oldest beyond the bound.

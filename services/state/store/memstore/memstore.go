@@ -44,6 +44,7 @@ type Store struct {
 	runIDs   []stepwell.RunID
 	unrouted []stepwell.EventID
 	starts   map[startKey]start
+	rates    rates
 	// startKeys are the keys of starts in the order they were made.
 	startKeys []startKey
 	// waits are by what they are found by; waitNames tells that of an item.

@@ -134,6 +134,9 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 			names.share(i.Event)
 			for _, start := range i.Starts {
 				names.register(start.Waits)
+				if start.Rate != nil {
+					names.count(rateKeyOf(start))
+				}
 			}
 			if !request.Unrouted {
 				routed = append(routed, pgULID(i.Event.ID.ULID))
@@ -209,6 +212,9 @@ func (in *ingestion) stale(revisions []pgsql.CatalogRevisionsRow) []int {
 // storeRuns stores the new runs and what the events change in others, and commits.
 func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store.Ingested) error {
 	p := &pipeline{}
+	if err := in.limitRates(ctx, conn, p); err != nil {
+		return err
+	}
 	if err := in.insertRuns(ctx, p); err != nil {
 		return err
 	}
@@ -219,7 +225,7 @@ func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store
 			runs := make([]store.StartedRun, len(e.Starts))
 			for j := range e.Starts {
 				runs[j] = starts[at].result
-				if !runs[j].Existed {
+				if !runs[j].Existed && !runs[j].Skipped {
 					results[i].Opened = append(results[i].Opened, starts[at].Run.Progress.Open...)
 				}
 				at++
@@ -258,8 +264,15 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 			}
 			continue
 		}
-		if err := appendRun(&runs, &heads, start.Run); err != nil {
+		run := start.Run
+		if start.result.Skipped {
+			run = run.Skipped(stepwell.SkipRateLimited)
+		}
+		if err := appendRun(&runs, &heads, run); err != nil {
 			return err
+		}
+		if start.result.Skipped {
+			continue
 		}
 		for _, w := range start.Waits {
 			in.waits.add(w, start.Run.CreatedAt)
@@ -269,6 +282,8 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 		if err := q.InsertRuns(ctx, runs); err != nil {
 			return err
 		}
+	}
+	if len(heads.RunIds) > 0 {
 		if err := q.InsertHeads(ctx, heads); err != nil {
 			return err
 		}
@@ -309,6 +324,11 @@ func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run
 	runs.CreatedAt = append(runs.CreatedAt, pgTime(run.CreatedAt))
 	runs.PriorityNanos = append(runs.PriorityNanos, int64(run.Priority))
 	runs.Limits = append(runs.Limits, limits)
+	runs.Statuses = append(runs.Statuses, int16(run.Status))
+	runs.Skips = append(runs.Skips, int16(run.Skip))
+	if run.Status.Ended() {
+		return nil
+	}
 
 	heads.RunIds = append(heads.RunIds, id)
 	heads.EnvironmentIds = append(heads.EnvironmentIds, environment)

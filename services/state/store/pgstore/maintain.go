@@ -59,7 +59,7 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 	}
 	problems = append(problems,
 		s.retain(ctx, "runs", now, s.config.RetainRuns), s.retain(ctx, "events", now, s.config.RetainEvents),
-		s.dropStartKeys(ctx, now))
+		s.dropStartKeys(ctx, now), s.dropRateStarts(ctx, now))
 	for family := range families() {
 		days, err := s.partitionDays(ctx, family)
 		problems = append(problems, err)

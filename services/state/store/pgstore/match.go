@@ -40,7 +40,14 @@ type nameLocks struct {
 }
 
 func (l *nameLocks) add(environment stepwell.EnvironmentID, name string, exclusive bool) {
-	sum := sha256.Sum256(append(environment.UUID[:], name...))
+	l.addKey(environment.UUID[:], name, exclusive)
+}
+
+// count adds what a rate counts, so that its starts are counted one after the other.
+func (l *nameLocks) count(key startKey) { l.addKey(key.function.UUID[:], key.hash, true) }
+
+func (l *nameLocks) addKey(of []byte, name string, exclusive bool) {
+	sum := sha256.Sum256(append(slices.Clone(of), name...))
 	key := nameLockFirst + int64(binary.BigEndian.Uint64(sum[:])%nameLockCount)
 	if l.exclusive == nil {
 		l.exclusive = map[int64]bool{}

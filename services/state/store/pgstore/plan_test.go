@@ -91,6 +91,8 @@ func fillTables() []string {
 		`INSERT INTO event_runs (event_id, run_id) SELECT id, id FROM seeds`,
 		`INSERT INTO start_keys (function_id, key_hash, run_id, started_at)
 		SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id, at FROM seeds`,
+		`INSERT INTO rate_starts (function_id, key_hash, number, started_at)
+		SELECT ` + nobody + `, '', n + 1, at FROM seeds`,
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
 		SELECT id, 'x', ` + nobody + `, 0, CASE WHEN n % 5000 = 0 THEN 'e*' WHEN n % 2500 = 0 THEN 'e0'
 			WHEN n % 2 = 0 THEN 'crowd' ELSE 'e' || n % 20 END,
@@ -322,9 +324,11 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 			key = fmt.Sprint("key", round, i/2)
 		}
 		event := eventAt(t, at().Add(time.Duration(round)*time.Minute+time.Duration(i+1)*time.Second), key)
+		start := engine.Start(function, event, at())
+		start.Rate = &stepwell.Rate{Key: fmt.Sprint("key", i%3), Limit: 1000, Period: time.Hour}
 		requests = append(requests, store.Ingest{
 			Environment: function.Environment, Revision: revision, Now: at(),
-			Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{engine.Start(function, event, at())}}},
+			Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{start}}},
 		})
 	}
 	return requests

@@ -157,7 +157,11 @@ func (m *model) start(event stepwell.Event) stepwell.RunStart {
 	if !slices.ContainsFunc(m.runs, func(known stepwell.Run) bool { return known.ID == run.ID }) {
 		m.runs = append(m.runs, run)
 	}
-	return stepwell.RunStart{Run: run, Key: event.PublicID()}
+	start := stepwell.RunStart{Run: run, Key: event.PublicID()}
+	if event.ReceivedAt.UnixMilli()%3 == 0 {
+		start.Rate = &stepwell.Rate{Key: event.Key, Limit: 2, Period: 30 * time.Millisecond}
+	}
+	return start
 }
 
 func (m *model) commit(t *rapid.T) {

@@ -312,6 +312,12 @@ function triggers({ define }) {
 
     define({ id: "once", idempotency: "event.data.to" }, on("e2e/once"), ({ event }) => ({ n: event.data.n })),
 
+    define(
+      { id: "limited", rateLimit: { limit: 2, period: "1h", key: "event.data.customer" } },
+      on("e2e/limited"),
+      ({ event }) => ({ n: event.data.n }),
+    ),
+
     define({ id: "overlapping" }, on("e2e/overlapping.one", "e2e/overlapping.*"), ({ event }) => ({ name: event.name })),
 
     define({ id: "wildcard" }, on("e2e.wild/*"), ({ event }) => ({ name: event.name })),

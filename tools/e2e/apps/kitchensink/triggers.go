@@ -3,6 +3,7 @@ package kitchensink
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/inngest/inngestgo"
 )
@@ -13,6 +14,9 @@ func (a *app) triggers() {
 		return data{"name": c.event.Name, "id": c.event.ID, "data": c.event.Data}, nil
 	})
 	a.defineWith(inngestgo.FunctionOpts{ID: "once", Idempotency: inngestgo.StrPtr("event.data.to")}, eventTriggers("e2e/once"),
+		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
+	limit := inngestgo.ConfigRateLimit{Limit: 2, Period: time.Hour, Key: inngestgo.StrPtr("event.data.customer")}
+	a.defineWith(inngestgo.FunctionOpts{ID: "limited", RateLimit: &limit}, eventTriggers("e2e/limited"),
 		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
 	a.defineOn("either", retriesDefault, eventTriggers("e2e/either.one", "e2e/either.two"), name)
 	a.defineOn("overlapping", retriesDefault, eventTriggers("e2e/overlapping.one", "e2e/overlapping.*"), name)

@@ -89,6 +89,59 @@ func (RunStatus) EnumDescriptor() ([]byte, []int) {
 	return file_stepwell_run_v1_run_proto_rawDescGZIP(), []int{0}
 }
 
+// SkipReason is why a start was recorded and not executed.
+type SkipReason int32
+
+const (
+	// Not set.
+	SkipReason_SKIP_REASON_UNSPECIFIED SkipReason = 0
+	// It was not skipped.
+	SkipReason_SKIP_REASON_NONE SkipReason = 1
+	// The function started as often as its rate limit allows.
+	SkipReason_SKIP_REASON_RATE_LIMITED SkipReason = 2
+)
+
+// Enum value maps for SkipReason.
+var (
+	SkipReason_name = map[int32]string{
+		0: "SKIP_REASON_UNSPECIFIED",
+		1: "SKIP_REASON_NONE",
+		2: "SKIP_REASON_RATE_LIMITED",
+	}
+	SkipReason_value = map[string]int32{
+		"SKIP_REASON_UNSPECIFIED":  0,
+		"SKIP_REASON_NONE":         1,
+		"SKIP_REASON_RATE_LIMITED": 2,
+	}
+)
+
+func (x SkipReason) Enum() *SkipReason {
+	p := new(SkipReason)
+	*p = x
+	return p
+}
+
+func (x SkipReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SkipReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_stepwell_run_v1_run_proto_enumTypes[1].Descriptor()
+}
+
+func (SkipReason) Type() protoreflect.EnumType {
+	return &file_stepwell_run_v1_run_proto_enumTypes[1]
+}
+
+func (x SkipReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SkipReason.Descriptor instead.
+func (SkipReason) EnumDescriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_run_proto_rawDescGZIP(), []int{1}
+}
+
 // Run is one execution of a function.
 type Run struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -119,7 +172,9 @@ type Run struct {
 	// The limit keys of its items.
 	Limits []*LimitKey `protobuf:"bytes,13,rep,name=limits,proto3" json:"limits,omitempty"`
 	// The part that changes with every transition.
-	Progress      *Progress `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
+	Progress *Progress `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
+	// Why it was skipped, if it was.
+	Skip          SkipReason `protobuf:"varint,15,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +305,13 @@ func (x *Run) GetProgress() *Progress {
 		return x.Progress
 	}
 	return nil
+}
+
+func (x *Run) GetSkip() SkipReason {
+	if x != nil {
+		return x.Skip
+	}
+	return SkipReason_SKIP_REASON_UNSPECIFIED
 }
 
 // Progress is the part of a run that changes with every transition.
@@ -548,7 +610,7 @@ var File_stepwell_run_v1_run_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x19stepwell/run/v1/run.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x1astepwell/run/v1/step.proto\"\xd0\x04\n" +
+	"\x19stepwell/run/v1/run.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x1astepwell/run/v1/step.proto\"\x81\x05\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12%\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\fR\renvironmentId\x12\x1f\n" +
@@ -568,7 +630,8 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12%\n" +
 	"\x0epriority_nanos\x18\f \x01(\x03R\rpriorityNanos\x121\n" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x125\n" +
-	"\bprogress\x18\x0e \x01(\v2\x19.stepwell.run.v1.ProgressR\bprogress\"\xa9\x02\n" +
+	"\bprogress\x18\x0e \x01(\v2\x19.stepwell.run.v1.ProgressR\bprogress\x12/\n" +
+	"\x04skip\x18\x0f \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\"\xa9\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x0frequest_version\x18\x01 \x01(\x05R\x0erequestVersion\x12)\n" +
 	"\x04open\x18\x02 \x03(\v2\x15.stepwell.run.v1.ItemR\x04open\x12'\n" +
@@ -605,7 +668,12 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x14RUN_STATUS_COMPLETED\x10\x02\x12\x15\n" +
 	"\x11RUN_STATUS_FAILED\x10\x03\x12\x18\n" +
 	"\x14RUN_STATUS_CANCELLED\x10\x04\x12\x16\n" +
-	"\x12RUN_STATUS_SKIPPED\x10\x05B\xbb\x01\n" +
+	"\x12RUN_STATUS_SKIPPED\x10\x05*]\n" +
+	"\n" +
+	"SkipReason\x12\x1b\n" +
+	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10SKIP_REASON_NONE\x10\x01\x12\x1c\n" +
+	"\x18SKIP_REASON_RATE_LIMITED\x10\x02B\xbb\x01\n" +
 	"\x13com.stepwell.run.v1B\bRunProtoP\x01Z<github.com/stepwell/stepwell/proto/gen/stepwell/run/v1;runv1\xa2\x02\x03SRX\xaa\x02\x0fStepwell.Run.V1\xca\x02\x0fStepwell\\Run\\V1\xe2\x02\x1bStepwell\\Run\\V1\\GPBMetadata\xea\x02\x11Stepwell::Run::V1b\x06proto3"
 
 var (
@@ -620,48 +688,50 @@ func file_stepwell_run_v1_run_proto_rawDescGZIP() []byte {
 	return file_stepwell_run_v1_run_proto_rawDescData
 }
 
-var file_stepwell_run_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_stepwell_run_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_stepwell_run_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_stepwell_run_v1_run_proto_goTypes = []any{
 	(RunStatus)(0),                // 0: stepwell.run.v1.RunStatus
-	(*Run)(nil),                   // 1: stepwell.run.v1.Run
-	(*Progress)(nil),              // 2: stepwell.run.v1.Progress
-	(*RunState)(nil),              // 3: stepwell.run.v1.RunState
-	(*RunHistory)(nil),            // 4: stepwell.run.v1.RunHistory
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*LimitKey)(nil),              // 6: stepwell.run.v1.LimitKey
-	(*Item)(nil),                  // 7: stepwell.run.v1.Item
-	(*v1.Function)(nil),           // 8: stepwell.function.v1.Function
-	(*v1.App)(nil),                // 9: stepwell.function.v1.App
-	(*v11.Event)(nil),             // 10: stepwell.event.v1.Event
-	(*Step)(nil),                  // 11: stepwell.run.v1.Step
-	(*Attempt)(nil),               // 12: stepwell.run.v1.Attempt
+	(SkipReason)(0),               // 1: stepwell.run.v1.SkipReason
+	(*Run)(nil),                   // 2: stepwell.run.v1.Run
+	(*Progress)(nil),              // 3: stepwell.run.v1.Progress
+	(*RunState)(nil),              // 4: stepwell.run.v1.RunState
+	(*RunHistory)(nil),            // 5: stepwell.run.v1.RunHistory
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*LimitKey)(nil),              // 7: stepwell.run.v1.LimitKey
+	(*Item)(nil),                  // 8: stepwell.run.v1.Item
+	(*v1.Function)(nil),           // 9: stepwell.function.v1.Function
+	(*v1.App)(nil),                // 10: stepwell.function.v1.App
+	(*v11.Event)(nil),             // 11: stepwell.event.v1.Event
+	(*Step)(nil),                  // 12: stepwell.run.v1.Step
+	(*Attempt)(nil),               // 13: stepwell.run.v1.Attempt
 }
 var file_stepwell_run_v1_run_proto_depIdxs = []int32{
 	0,  // 0: stepwell.run.v1.Run.status:type_name -> stepwell.run.v1.RunStatus
-	5,  // 1: stepwell.run.v1.Run.create_time:type_name -> google.protobuf.Timestamp
-	5,  // 2: stepwell.run.v1.Run.start_time:type_name -> google.protobuf.Timestamp
-	5,  // 3: stepwell.run.v1.Run.end_time:type_name -> google.protobuf.Timestamp
-	6,  // 4: stepwell.run.v1.Run.limits:type_name -> stepwell.run.v1.LimitKey
-	2,  // 5: stepwell.run.v1.Run.progress:type_name -> stepwell.run.v1.Progress
-	7,  // 6: stepwell.run.v1.Progress.open:type_name -> stepwell.run.v1.Item
-	1,  // 7: stepwell.run.v1.RunState.run:type_name -> stepwell.run.v1.Run
-	8,  // 8: stepwell.run.v1.RunState.function:type_name -> stepwell.function.v1.Function
-	9,  // 9: stepwell.run.v1.RunState.app:type_name -> stepwell.function.v1.App
-	10, // 10: stepwell.run.v1.RunState.events:type_name -> stepwell.event.v1.Event
-	11, // 11: stepwell.run.v1.RunState.steps:type_name -> stepwell.run.v1.Step
-	11, // 12: stepwell.run.v1.RunState.defers:type_name -> stepwell.run.v1.Step
-	1,  // 13: stepwell.run.v1.RunHistory.run:type_name -> stepwell.run.v1.Run
-	8,  // 14: stepwell.run.v1.RunHistory.function:type_name -> stepwell.function.v1.Function
-	9,  // 15: stepwell.run.v1.RunHistory.app:type_name -> stepwell.function.v1.App
-	10, // 16: stepwell.run.v1.RunHistory.events:type_name -> stepwell.event.v1.Event
-	11, // 17: stepwell.run.v1.RunHistory.steps:type_name -> stepwell.run.v1.Step
-	12, // 18: stepwell.run.v1.RunHistory.attempts:type_name -> stepwell.run.v1.Attempt
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	6,  // 1: stepwell.run.v1.Run.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 2: stepwell.run.v1.Run.start_time:type_name -> google.protobuf.Timestamp
+	6,  // 3: stepwell.run.v1.Run.end_time:type_name -> google.protobuf.Timestamp
+	7,  // 4: stepwell.run.v1.Run.limits:type_name -> stepwell.run.v1.LimitKey
+	3,  // 5: stepwell.run.v1.Run.progress:type_name -> stepwell.run.v1.Progress
+	1,  // 6: stepwell.run.v1.Run.skip:type_name -> stepwell.run.v1.SkipReason
+	8,  // 7: stepwell.run.v1.Progress.open:type_name -> stepwell.run.v1.Item
+	2,  // 8: stepwell.run.v1.RunState.run:type_name -> stepwell.run.v1.Run
+	9,  // 9: stepwell.run.v1.RunState.function:type_name -> stepwell.function.v1.Function
+	10, // 10: stepwell.run.v1.RunState.app:type_name -> stepwell.function.v1.App
+	11, // 11: stepwell.run.v1.RunState.events:type_name -> stepwell.event.v1.Event
+	12, // 12: stepwell.run.v1.RunState.steps:type_name -> stepwell.run.v1.Step
+	12, // 13: stepwell.run.v1.RunState.defers:type_name -> stepwell.run.v1.Step
+	2,  // 14: stepwell.run.v1.RunHistory.run:type_name -> stepwell.run.v1.Run
+	9,  // 15: stepwell.run.v1.RunHistory.function:type_name -> stepwell.function.v1.Function
+	10, // 16: stepwell.run.v1.RunHistory.app:type_name -> stepwell.function.v1.App
+	11, // 17: stepwell.run.v1.RunHistory.events:type_name -> stepwell.event.v1.Event
+	12, // 18: stepwell.run.v1.RunHistory.steps:type_name -> stepwell.run.v1.Step
+	13, // 19: stepwell.run.v1.RunHistory.attempts:type_name -> stepwell.run.v1.Attempt
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_run_proto_init() }
@@ -676,7 +746,7 @@ func file_stepwell_run_v1_run_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_run_proto_rawDesc), len(file_stepwell_run_v1_run_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -601,7 +602,9 @@ type RunStart struct {
 	// Identifies it likewise, if it is set.
 	Once string `protobuf:"bytes,4,opt,name=once,proto3" json:"once,omitempty"`
 	// What ends in the run that invoked it if nothing starts.
-	Refused       *Resume `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused *Resume `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Keeps it from starting if others like it did.
+	Rate          *Rate `protobuf:"bytes,6,opt,name=rate,proto3" json:"rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -671,11 +674,82 @@ func (x *RunStart) GetRefused() *Resume {
 	return nil
 }
 
+func (x *RunStart) GetRate() *Rate {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+// Rate allows so many starts of a function with the same key in any window of the period.
+type Rate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key; empty if the function has none.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// How many starts.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// How long the window is, at most 24 hours.
+	Period        *durationpb.Duration `protobuf:"bytes,3,opt,name=period,proto3" json:"period,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rate) Reset() {
+	*x = Rate{}
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rate) ProtoMessage() {}
+
+func (x *Rate) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rate.ProtoReflect.Descriptor instead.
+func (*Rate) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Rate) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Rate) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Rate) GetPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
 var File_stepwell_run_v1_transition_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\n" +
-	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xf1\x03\n" +
+	" stepwell/run/v1/transition.proto\x12\x0fstepwell.run.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x19stepwell/run/v1/run.proto\x1a\x1astepwell/run/v1/step.proto\"\xf1\x03\n" +
 	"\n" +
 	"Transition\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12\x18\n" +
@@ -724,13 +798,18 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
-	"\breplaces\x18\v \x01(\bR\breplaces\"\xb8\x01\n" +
+	"\breplaces\x18\v \x01(\bR\breplaces\"\xe3\x01\n" +
 	"\bRunStart\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12+\n" +
 	"\x05waits\x18\x03 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\x12\x12\n" +
 	"\x04once\x18\x04 \x01(\tR\x04once\x121\n" +
-	"\arefused\x18\x05 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused*f\n" +
+	"\arefused\x18\x05 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\x12)\n" +
+	"\x04rate\x18\x06 \x01(\v2\x15.stepwell.run.v1.RateR\x04rate\"a\n" +
+	"\x04Rate\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\x121\n" +
+	"\x06period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06period*f\n" +
 	"\bWaitKind\x12\x19\n" +
 	"\x15WAIT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fWAIT_KIND_EVENT\x10\x01\x12\x14\n" +
@@ -751,7 +830,7 @@ func file_stepwell_run_v1_transition_proto_rawDescGZIP() []byte {
 }
 
 var file_stepwell_run_v1_transition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(WaitKind)(0),                 // 0: stepwell.run.v1.WaitKind
 	(*Transition)(nil),            // 1: stepwell.run.v1.Transition
@@ -760,41 +839,45 @@ var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(*Resume)(nil),                // 4: stepwell.run.v1.Resume
 	(*Wait)(nil),                  // 5: stepwell.run.v1.Wait
 	(*RunStart)(nil),              // 6: stepwell.run.v1.RunStart
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Attempt)(nil),               // 8: stepwell.run.v1.Attempt
-	(*Step)(nil),                  // 9: stepwell.run.v1.Step
-	(*Item)(nil),                  // 10: stepwell.run.v1.Item
-	(*v1.Event)(nil),              // 11: stepwell.event.v1.Event
-	(RunStatus)(0),                // 12: stepwell.run.v1.RunStatus
-	(*Run)(nil),                   // 13: stepwell.run.v1.Run
+	(*Rate)(nil),                  // 7: stepwell.run.v1.Rate
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Attempt)(nil),               // 9: stepwell.run.v1.Attempt
+	(*Step)(nil),                  // 10: stepwell.run.v1.Step
+	(*Item)(nil),                  // 11: stepwell.run.v1.Item
+	(*v1.Event)(nil),              // 12: stepwell.event.v1.Event
+	(RunStatus)(0),                // 13: stepwell.run.v1.RunStatus
+	(*Run)(nil),                   // 14: stepwell.run.v1.Run
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_stepwell_run_v1_transition_proto_depIdxs = []int32{
-	7,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	8,  // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
-	9,  // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
+	8,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	9,  // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
+	10, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
 	2,  // 3: stepwell.run.v1.Transition.opens:type_name -> stepwell.run.v1.Opening
-	10, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
+	11, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
 	3,  // 5: stepwell.run.v1.Transition.end:type_name -> stepwell.run.v1.End
-	9,  // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
-	10, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
+	10, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
+	11, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
 	5,  // 8: stepwell.run.v1.Opening.wait:type_name -> stepwell.run.v1.Wait
-	11, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
-	12, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
-	11, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
+	12, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
+	13, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
+	12, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
 	4,  // 12: stepwell.run.v1.End.resumes:type_name -> stepwell.run.v1.Resume
-	9,  // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
+	10, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
 	0,  // 14: stepwell.run.v1.Wait.kind:type_name -> stepwell.run.v1.WaitKind
-	10, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
-	7,  // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
-	7,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
-	13, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
+	11, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
+	8,  // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
+	8,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
+	14, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
 	5,  // 19: stepwell.run.v1.RunStart.waits:type_name -> stepwell.run.v1.Wait
 	4,  // 20: stepwell.run.v1.RunStart.refused:type_name -> stepwell.run.v1.Resume
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	7,  // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
+	15, // 22: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_transition_proto_init() }
@@ -811,7 +894,7 @@ func file_stepwell_run_v1_transition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_transition_proto_rawDesc), len(file_stepwell_run_v1_transition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

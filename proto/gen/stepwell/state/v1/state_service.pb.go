@@ -470,7 +470,9 @@ type StartedRun struct {
 	// A ULID, 16 bytes; empty if the start was not allowed.
 	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// It was started before.
-	Existed       bool `protobuf:"varint,2,opt,name=existed,proto3" json:"existed,omitempty"`
+	Existed bool `protobuf:"varint,2,opt,name=existed,proto3" json:"existed,omitempty"`
+	// It was recorded as skipped now.
+	Skipped       bool `protobuf:"varint,3,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +517,13 @@ func (x *StartedRun) GetId() []byte {
 func (x *StartedRun) GetExisted() bool {
 	if x != nil {
 		return x.Existed
+	}
+	return false
+}
+
+func (x *StartedRun) GetSkipped() bool {
+	if x != nil {
+		return x.Skipped
 	}
 	return false
 }
@@ -2682,11 +2691,12 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\n" +
 	"for_runner\x18\x06 \x01(\bR\tforRunner\"B\n" +
 	"\rIngestedEvent\x121\n" +
-	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"6\n" +
+	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"P\n" +
 	"\n" +
 	"StartedRun\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
-	"\aexisted\x18\x02 \x01(\bR\aexisted\"N\n" +
+	"\aexisted\x18\x02 \x01(\bR\aexisted\x12\x18\n" +
+	"\askipped\x18\x03 \x01(\bR\askipped\"N\n" +
 	"\rCommitRequest\x12=\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"H\n" +
 	"\x0eCommitResponse\x126\n" +

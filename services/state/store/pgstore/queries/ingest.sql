@@ -56,17 +56,48 @@ DELETE FROM start_keys WHERE (function_id, key_hash) IN (
 SELECT id, environment_id, status FROM runs
 WHERE id = ANY(@ids::uuid[]) AND id BETWEEN @first::uuid AND @last::uuid;
 
+-- name: RateStarts :many
+-- Of each key the number of the last start, and when those were that are as many starts back as the limit says, for as many
+-- starts as are to come. The bounds have Postgres take the index.
+SELECT k.position::integer AS position, l.number AS last, COALESCE(s.number, 0)::bigint AS number, s.started_at
+FROM (
+    SELECT unnest(@function_ids::uuid[]) AS function_id, unnest(@key_hashes::bytea[]) AS key_hash,
+        unnest(@limits::bigint[]) AS most, unnest(@counts::bigint[]) AS count, generate_subscripts(@limits::bigint[], 1) AS position
+) AS k
+CROSS JOIN LATERAL (
+    SELECT r.number FROM rate_starts AS r WHERE r.function_id = k.function_id AND r.key_hash = k.key_hash
+    ORDER BY r.number DESC LIMIT 1
+) AS l
+LEFT JOIN LATERAL (
+    SELECT r.number, r.started_at FROM rate_starts AS r
+    WHERE r.function_id = k.function_id AND r.key_hash = k.key_hash
+        AND r.number > l.number - k.most AND r.number <= l.number - k.most + k.count
+    ORDER BY r.number LIMIT k.count
+) AS s ON true;
+
+-- name: InsertRateStarts :exec
+INSERT INTO rate_starts (function_id, key_hash, number, started_at)
+SELECT unnest(@function_ids::uuid[]), unnest(@key_hashes::bytea[]), unnest(@numbers::bigint[]), unnest(@started_at::timestamptz[]);
+
+-- name: DropRateStarts :execrows
+DELETE FROM rate_starts WHERE (function_id, key_hash, number) IN (
+    SELECT r.function_id, r.key_hash, r.number FROM rate_starts AS r
+    WHERE r.started_at <= @expired::timestamptz LIMIT @most::integer
+);
+
 -- name: InsertRuns :exec
--- A run's event ids come as the text of an array.
+-- A run's event ids come as the text of an array. Those that are skipped have ended.
 INSERT INTO runs (id, environment_id, function_id, function_version, event_ids, event_name, status, created_at,
-    priority_nanos, limits)
-SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids::uuid[], r.event_name, 0, r.created_at,
-    r.priority_nanos, r.limits
+    priority_nanos, limits, ended_at, skip, request_version, discovery_count, step_count, state_bytes)
+SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids::uuid[], r.event_name, r.status, r.created_at,
+    r.priority_nanos, r.limits, CASE WHEN r.skip <> 0 THEN r.created_at END, NULLIF(r.skip, 0), CASE WHEN r.skip <> 0 THEN -1 END,
+    CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END
 FROM (
     SELECT unnest(@ids::uuid[]) AS id, unnest(@environment_ids::uuid[]) AS environment_id,
         unnest(@function_ids::uuid[]) AS function_id, unnest(@function_versions::integer[]) AS function_version,
         unnest(@event_ids::text[]) AS event_ids, unnest(@event_names::text[]) AS event_name,
         unnest(@created_at::timestamptz[]) AS created_at, unnest(@priority_nanos::bigint[]) AS priority_nanos,
+        unnest(@statuses::smallint[]) AS status, unnest(@skips::smallint[]) AS skip,
         unnest(@limits::jsonb[]) AS limits
 ) AS r;
 

@@ -11,6 +11,21 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const DropRateStarts = `-- name: DropRateStarts :execrows
+DELETE FROM rate_starts WHERE (function_id, key_hash, number) IN (
+    SELECT r.function_id, r.key_hash, r.number FROM rate_starts AS r
+    WHERE r.started_at <= $1::timestamptz LIMIT $2::integer
+)
+`
+
+func (q *Queries) DropRateStarts(ctx context.Context, expired pgtype.Timestamptz, most int32) (int64, error) {
+	result, err := q.db.Exec(ctx, DropRateStarts, expired, most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const DropStartKeys = `-- name: DropStartKeys :execrows
 DELETE FROM start_keys WHERE (function_id, key_hash) IN (
     SELECT s.function_id, s.key_hash FROM start_keys AS s WHERE s.started_at <= $1::timestamptz LIMIT $2::integer
@@ -115,17 +130,41 @@ func (q *Queries) InsertEvents(ctx context.Context, arg InsertEventsParams) ([]I
 	return items, nil
 }
 
+const InsertRateStarts = `-- name: InsertRateStarts :exec
+INSERT INTO rate_starts (function_id, key_hash, number, started_at)
+SELECT unnest($1::uuid[]), unnest($2::bytea[]), unnest($3::bigint[]), unnest($4::timestamptz[])
+`
+
+type InsertRateStartsParams struct {
+	FunctionIds []pgtype.UUID
+	KeyHashes   [][]byte
+	Numbers     []int64
+	StartedAt   []pgtype.Timestamptz
+}
+
+func (q *Queries) InsertRateStarts(ctx context.Context, arg InsertRateStartsParams) error {
+	_, err := q.db.Exec(ctx, InsertRateStarts,
+		arg.FunctionIds,
+		arg.KeyHashes,
+		arg.Numbers,
+		arg.StartedAt,
+	)
+	return err
+}
+
 const InsertRuns = `-- name: InsertRuns :exec
 INSERT INTO runs (id, environment_id, function_id, function_version, event_ids, event_name, status, created_at,
-    priority_nanos, limits)
-SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids::uuid[], r.event_name, 0, r.created_at,
-    r.priority_nanos, r.limits
+    priority_nanos, limits, ended_at, skip, request_version, discovery_count, step_count, state_bytes)
+SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids::uuid[], r.event_name, r.status, r.created_at,
+    r.priority_nanos, r.limits, CASE WHEN r.skip <> 0 THEN r.created_at END, NULLIF(r.skip, 0), CASE WHEN r.skip <> 0 THEN -1 END,
+    CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END
 FROM (
     SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS environment_id,
         unnest($3::uuid[]) AS function_id, unnest($4::integer[]) AS function_version,
         unnest($5::text[]) AS event_ids, unnest($6::text[]) AS event_name,
         unnest($7::timestamptz[]) AS created_at, unnest($8::bigint[]) AS priority_nanos,
-        unnest($9::jsonb[]) AS limits
+        unnest($9::smallint[]) AS status, unnest($10::smallint[]) AS skip,
+        unnest($11::jsonb[]) AS limits
 ) AS r
 `
 
@@ -138,10 +177,12 @@ type InsertRunsParams struct {
 	EventNames       []string
 	CreatedAt        []pgtype.Timestamptz
 	PriorityNanos    []int64
+	Statuses         []int16
+	Skips            []int16
 	Limits           [][]byte
 }
 
-// A run's event ids come as the text of an array.
+// A run's event ids come as the text of an array. Those that are skipped have ended.
 func (q *Queries) InsertRuns(ctx context.Context, arg InsertRunsParams) error {
 	_, err := q.db.Exec(ctx, InsertRuns,
 		arg.Ids,
@@ -152,6 +193,8 @@ func (q *Queries) InsertRuns(ctx context.Context, arg InsertRunsParams) error {
 		arg.EventNames,
 		arg.CreatedAt,
 		arg.PriorityNanos,
+		arg.Statuses,
+		arg.Skips,
 		arg.Limits,
 	)
 	return err
@@ -226,6 +269,70 @@ func (q *Queries) PutStartKeys(ctx context.Context, arg PutStartKeysParams) ([]P
 	for rows.Next() {
 		var i PutStartKeysRow
 		if err := rows.Scan(&i.FunctionID, &i.KeyHash); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RateStarts = `-- name: RateStarts :many
+SELECT k.position::integer AS position, l.number AS last, COALESCE(s.number, 0)::bigint AS number, s.started_at
+FROM (
+    SELECT unnest($1::uuid[]) AS function_id, unnest($2::bytea[]) AS key_hash,
+        unnest($3::bigint[]) AS most, unnest($4::bigint[]) AS count, generate_subscripts($3::bigint[], 1) AS position
+) AS k
+CROSS JOIN LATERAL (
+    SELECT r.number FROM rate_starts AS r WHERE r.function_id = k.function_id AND r.key_hash = k.key_hash
+    ORDER BY r.number DESC LIMIT 1
+) AS l
+LEFT JOIN LATERAL (
+    SELECT r.number, r.started_at FROM rate_starts AS r
+    WHERE r.function_id = k.function_id AND r.key_hash = k.key_hash
+        AND r.number > l.number - k.most AND r.number <= l.number - k.most + k.count
+    ORDER BY r.number LIMIT k.count
+) AS s ON true
+`
+
+type RateStartsParams struct {
+	FunctionIds []pgtype.UUID
+	KeyHashes   [][]byte
+	Limits      []int64
+	Counts      []int64
+}
+
+type RateStartsRow struct {
+	Position  int32
+	Last      int64
+	Number    int64
+	StartedAt pgtype.Timestamptz
+}
+
+// Of each key the number of the last start, and when those were that are as many starts back as the limit says, for as many
+// starts as are to come. The bounds have Postgres take the index.
+func (q *Queries) RateStarts(ctx context.Context, arg RateStartsParams) ([]RateStartsRow, error) {
+	rows, err := q.db.Query(ctx, RateStarts,
+		arg.FunctionIds,
+		arg.KeyHashes,
+		arg.Limits,
+		arg.Counts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RateStartsRow
+	for rows.Next() {
+		var i RateStartsRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.Last,
+			&i.Number,
+			&i.StartedAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

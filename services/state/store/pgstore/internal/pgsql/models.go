@@ -138,6 +138,13 @@ type Head struct {
 	DeferBytes     int32
 }
 
+type RateStart struct {
+	FunctionID pgtype.UUID
+	KeyHash    []byte
+	Number     int64
+	StartedAt  pgtype.Timestamptz
+}
+
 type Run struct {
 	ID              pgtype.UUID
 	EnvironmentID   pgtype.UUID
@@ -156,6 +163,7 @@ type Run struct {
 	DiscoveryCount  pgtype.Int4
 	StepCount       pgtype.Int4
 	StateBytes      pgtype.Int8
+	Skip            pgtype.Int2
 }
 
 type RunsDefault struct {

@@ -409,7 +409,8 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
-    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes
+    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
+    COALESCE(r.skip, 0)::smallint AS skip
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = $1 AND r.id < $2::uuid
     AND (NOT $3::boolean OR r.status = ANY($4::smallint[]))
@@ -446,6 +447,7 @@ type ListRunsRow struct {
 	StateBytes      int64
 	DeferCount      int32
 	DeferBytes      int32
+	Skip            int16
 }
 
 func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsRow, error) {
@@ -485,6 +487,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.StateBytes,
 			&i.DeferCount,
 			&i.DeferBytes,
+			&i.Skip,
 		); err != nil {
 			return nil, err
 		}
@@ -503,7 +506,8 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
-    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes
+    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
+    COALESCE(r.skip, 0)::smallint AS skip
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = $1 AND r.function_id = $2 AND r.id < $3::uuid
     AND (NOT $4::boolean OR r.status = ANY($5::smallint[]))
@@ -541,6 +545,7 @@ type ListRunsOfFunctionRow struct {
 	StateBytes      int64
 	DeferCount      int32
 	DeferBytes      int32
+	Skip            int16
 }
 
 func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunctionParams) ([]ListRunsOfFunctionRow, error) {
@@ -581,6 +586,7 @@ func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunction
 			&i.StateBytes,
 			&i.DeferCount,
 			&i.DeferBytes,
+			&i.Skip,
 		); err != nil {
 			return nil, err
 		}
@@ -657,7 +663,8 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
-    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes
+    COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
+    COALESCE(r.skip, 0)::smallint AS skip
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
 `
@@ -684,6 +691,7 @@ type RunsRow struct {
 	StateBytes      int64
 	DeferCount      int32
 	DeferBytes      int32
+	Skip            int16
 }
 
 func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]RunsRow, error) {
@@ -717,6 +725,7 @@ func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID
 			&i.StateBytes,
 			&i.DeferCount,
 			&i.DeferBytes,
+			&i.Skip,
 		); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,112 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store/pgstore/internal/pgsql"
+)
+
+// rated are the starts of one key of a function's rate that are decided together, in order.
+type rated struct {
+	key    startKey
+	starts []*startInProgress
+	// last is the number of the latest start, at the instants of those that are a limit back.
+	last int64
+	at   map[int64]time.Time
+}
+
+// rateKeyOf is the key of a start's rate, as a hash.
+func rateKeyOf(start stepwell.RunStart) startKey {
+	hash := sha256.Sum256([]byte(start.Rate.Key))
+	return startKey{start.Run.Function, string(hash[:keyHashBytes])}
+}
+
+// limitRates records those of the new starts as skipped that their rates do not allow. The locks of the rates are held.
+func (in *ingestion) limitRates(ctx context.Context, conn sender, p *pipeline) error {
+	var keys []*rated
+	byKey := map[startKey]*rated{}
+	for _, start := range in.starts {
+		if start.Rate == nil || start.result.Existed {
+			continue
+		}
+		key := rateKeyOf(start.RunStart)
+		if byKey[key] == nil {
+			byKey[key] = &rated{key: key, at: map[int64]time.Time{}}
+			keys = append(keys, byKey[key])
+		}
+		byKey[key].starts = append(byKey[key].starts, start)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := loadRates(ctx, conn, keys); err != nil {
+		return err
+	}
+	var taken pgsql.InsertRateStartsParams
+	for _, key := range keys {
+		key.decide(&taken)
+	}
+	if len(taken.Numbers) == 0 {
+		return nil
+	}
+	return pgsql.New(p).InsertRateStarts(ctx, taken)
+}
+
+// loadRates finds out what the rates have counted.
+func loadRates(ctx context.Context, conn sender, keys []*rated) error {
+	var ask pgsql.RateStartsParams
+	for _, key := range keys {
+		ask.FunctionIds = append(ask.FunctionIds, pgUUID(key.key.function.UUID))
+		ask.KeyHashes = append(ask.KeyHashes, []byte(key.key.hash))
+		ask.Limits = append(ask.Limits, int64(key.starts[0].Rate.Limit))
+		ask.Counts = append(ask.Counts, int64(len(key.starts)))
+	}
+	var rows []pgsql.RateStartsRow
+	p := &pipeline{}
+	collect(p, &rows, pgsql.RateStarts, ask.FunctionIds, ask.KeyHashes, ask.Limits, ask.Counts)
+	if err := p.send(ctx, conn); err != nil {
+		return fmt.Errorf("look at rates: %w", err)
+	}
+	for _, row := range rows {
+		key := keys[row.Position-1]
+		key.last = row.Last
+		key.at[row.Number] = fromTime(row.StartedAt)
+	}
+	return nil
+}
+
+// decide numbers the starts that the rate allows, and skips the others.
+func (r *rated) decide(taken *pgsql.InsertRateStartsParams) {
+	for _, start := range r.starts {
+		now := start.Run.CreatedAt
+		if !start.Rate.Allows(r.at[r.last+1-int64(start.Rate.Limit)], now) {
+			start.result.Skipped = true
+			continue
+		}
+		r.last++
+		r.at[r.last] = now
+		taken.FunctionIds = append(taken.FunctionIds, pgUUID(r.key.function.UUID))
+		taken.KeyHashes = append(taken.KeyHashes, []byte(r.key.hash))
+		taken.Numbers = append(taken.Numbers, r.last)
+		taken.StartedAt = append(taken.StartedAt, pgTime(now))
+	}
+}
+
+// dropRateStarts deletes starts that no rate counts any more, a bounded number.
+func (s *Store) dropRateStarts(ctx context.Context, now time.Time) error {
+	expired := pgTime(now.Add(-stepwell.RatePeriodMax))
+	for range roundsMax {
+		dropped, err := pgsql.New(s.writes).DropRateStarts(ctx, expired, rowsPerStatement)
+		if err != nil {
+			return fmt.Errorf("drop rate starts: %w", classify(err))
+		}
+		if dropped < rowsPerStatement {
+			return nil
+		}
+	}
+	return nil
+}
