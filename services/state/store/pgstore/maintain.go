@@ -57,9 +57,11 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
+	q := pgsql.New(s.writes)
 	problems = append(problems,
 		s.retain(ctx, "runs", now, s.config.RetainRuns), s.retain(ctx, "events", now, s.config.RetainEvents),
-		s.dropStartKeys(ctx, now), s.dropRateStarts(ctx, now))
+		dropOld(ctx, now.Add(-stepwell.EventDedupeWindow), q.DropStartKeys),
+		dropOld(ctx, now.Add(-stepwell.RatePeriodMax), q.DropRateStarts))
 	for family := range families() {
 		days, err := s.partitionDays(ctx, family)
 		problems = append(problems, err)
@@ -239,13 +241,14 @@ func (s *Store) dropRows(ctx context.Context, family, table string, oldest time.
 	return nil
 }
 
-// dropStartKeys deletes start keys that are out of their window, a bounded number.
-func (s *Store) dropStartKeys(ctx context.Context, now time.Time) error {
-	expired := pgTime(now.Add(-stepwell.EventDedupeWindow))
+// dropOld deletes rows that have expired, a bounded number.
+func dropOld(
+	ctx context.Context, expired time.Time, drop func(context.Context, pgtype.Timestamptz, int32) (int64, error),
+) error {
 	for range roundsMax {
-		dropped, err := pgsql.New(s.writes).DropStartKeys(ctx, expired, rowsPerStatement)
+		dropped, err := drop(ctx, pgTime(expired), rowsPerStatement)
 		if err != nil {
-			return fmt.Errorf("drop start keys: %w", classify(err))
+			return fmt.Errorf("drop old rows: %w", classify(err))
 		}
 		if dropped < rowsPerStatement {
 			return nil

@@ -95,18 +95,3 @@ func (r *rated) decide(taken *pgsql.InsertRateStartsParams) {
 		taken.StartedAt = append(taken.StartedAt, pgTime(now))
 	}
 }
-
-// dropRateStarts deletes starts that no rate counts any more, a bounded number.
-func (s *Store) dropRateStarts(ctx context.Context, now time.Time) error {
-	expired := pgTime(now.Add(-stepwell.RatePeriodMax))
-	for range roundsMax {
-		dropped, err := pgsql.New(s.writes).DropRateStarts(ctx, expired, rowsPerStatement)
-		if err != nil {
-			return fmt.Errorf("drop rate starts: %w", classify(err))
-		}
-		if dropped < rowsPerStatement {
-			return nil
-		}
-	}
-	return nil
-}

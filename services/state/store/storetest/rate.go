@@ -28,9 +28,23 @@ func testRateHoldsInEveryWindow(t *testing.T, f *fixture) {
 		second float64
 		starts bool
 	}{
-		{0, true}, {0, true}, {0, true}, {0, false},
-		{1, false}, {9.999999, false}, {10, true}, {10, true}, {10.5, true}, {10.5, false},
-		{19.999999, false}, {20, true}, {20.4, true}, {20.49, false}, {20.5, true}, {20.6, false}, {30, true},
+		{0, true},
+		{0, true},
+		{0, true},
+		{0, false},
+		{1, false},
+		{9.999999, false},
+		{10, true},
+		{10, true},
+		{10.5, true},
+		{10.5, false},
+		{19.999999, false},
+		{20, true},
+		{20.4, true},
+		{20.49, false},
+		{20.5, true},
+		{20.6, false},
+		{30, true},
 	} {
 		event, start := f.ratedAt(epoch().Add(time.Duration(step.second*float64(time.Second))), rate)
 		batch = append(batch, store.Ingest{
