@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"mime"
 	"net/http"
@@ -14,7 +15,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	eventv1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	"github.com/stepwell/stepwell/services/internal/sdk"
@@ -192,6 +195,21 @@ func (readCloser) Close() error { return nil }
 
 // Publish implements eventv1.EventServiceServer.
 func (s *Service) Publish(ctx context.Context, m *eventv1.PublishRequest) (*eventv1.PublishResponse, error) {
+	response, err := s.publishMessage(ctx, m)
+	if err == nil {
+		return response, nil
+	}
+	switch code, text := s.conceal(ctx, err, slog.String("method", eventv1.EventService_Publish_FullMethodName)); code {
+	case http.StatusServiceUnavailable:
+		return nil, status.Error(codes.Unavailable, text)
+	case http.StatusInternalServerError:
+		return nil, status.Error(codes.Internal, text)
+	default:
+		return nil, err
+	}
+}
+
+func (s *Service) publishMessage(ctx context.Context, m *eventv1.PublishRequest) (*eventv1.PublishResponse, error) {
 	environment, err := s.deps.Keys.EventKey(ctx, bearer(ctx))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package eventapi_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -195,8 +196,8 @@ func TestErrorsOverGRPC(t *testing.T) {
 			kind:    stepwell.ErrTooLarge, text: `the event "a" has 3145729 bytes, at most 3145728 are allowed`,
 		},
 		"nobody takes it": {
-			request: one(&eventv1.NewEvent{Name: "a"}), fail: stepwell.ErrUnavailable, kind: stepwell.ErrUnavailable,
-			text: "publish events: unavailable",
+			request: one(&eventv1.NewEvent{Name: "a"}), fail: fmt.Errorf("user=stepwell: %w", stepwell.ErrUnavailable),
+			kind: stepwell.ErrUnavailable, text: "temporarily unavailable, try again",
 		},
 	}
 	for name, test := range tests {
@@ -207,6 +208,7 @@ func TestErrorsOverGRPC(t *testing.T) {
 			_, err := r.dial().Publish(t.Context(), test.request)
 			require.ErrorIs(t, err, test.kind)
 			require.ErrorContains(t, err, test.text)
+			require.NotContains(t, err.Error(), "user=stepwell", "publishers need not know how the server is made")
 			if test.fail == nil {
 				require.Empty(t, r.runner.requests)
 			}

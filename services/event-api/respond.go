@@ -62,15 +62,20 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// problem is the status and the text for the caller. What the caller cannot mend is logged, and the text says no more
-// than that.
+// problem is the status and the text for the caller.
 func (s *Service) problem(r *http.Request, err error) (int, string) {
+	return s.conceal(r.Context(), err, slog.String("method", r.Method), slog.String("route", routeOf(r)))
+}
+
+// conceal is the status and the text for a caller who need not know how the server is made. What the caller cannot mend is
+// logged, and the text says no more than that.
+func (s *Service) conceal(ctx context.Context, err error, request ...slog.Attr) (int, string) {
 	status := statusOf(err)
-	if r.Context().Err() != nil || status < http.StatusInternalServerError {
+	if ctx.Err() != nil || status < http.StatusInternalServerError {
 		return status, err.Error()
 	}
-	s.deps.Log.WarnContext(r.Context(), "request failed", slog.String("method", r.Method),
-		slog.String("route", routeOf(r)), slog.Int("status", status), slog.String("error", err.Error()))
+	s.deps.Log.LogAttrs(ctx, slog.LevelWarn, "request failed",
+		append(request, slog.Int("status", status), slog.String("error", err.Error()))...)
 	if status == http.StatusServiceUnavailable {
 		return status, "temporarily unavailable, try again"
 	}
