@@ -17,15 +17,20 @@ import (
 // now.
 func (v *visit) decide(ctx context.Context, lease queue.Lease) (decision, error) {
 	if lease.Item.Kind.Wakes() {
-		err := v.service.claim(ctx, lease)
+		err := v.service.claim(ctx, lease, time.Time{})
 		return decision{transition: engine.Wake(lease.Item, lease.Generation, time.Now())}, err
 	}
 	call, err := v.call(ctx, lease)
+	var late *lateError
+	if errors.As(err, &late) {
+		heard := v.service.heard.in(late.state.Run.Environment)
+		return decision{transition: engine.Cancel(late.state, time.Now(), heard), cancels: &late.state}, nil
+	}
 	if err != nil {
 		return decision{}, err
 	}
 	call.Heard = v.service.heard.in(call.State.Run.Environment)
-	return decision{engine.Settle(*call), call}, nil
+	return decision{transition: engine.Settle(*call), call: call}, nil
 }
 
 // decision is what a call, or the end of a sleep, changes.
@@ -33,11 +38,20 @@ type decision struct {
 	transition stepwell.Transition
 	// call is what was decided about; nil for the end of a sleep or a wait.
 	call *engine.Call
+	// cancels is the run that is cancelled without a call, since it takes too long.
+	cancels *stepwell.RunState
 }
 
 // again decides once more, knowing why the store refused. ok is false if that would not help.
 func (s *Service) again(ctx context.Context, d decision, refusal error) (_ decision, ok bool) {
 	switch {
+	case d.cancels != nil && errors.Is(refusal, stepwell.ErrStale):
+		s.heard.learn(d.cancels.Run.Environment)
+		state, err := store.LoadRun(ctx, s.deps.State, d.cancels.Run.ID)
+		if err != nil {
+			return d, false
+		}
+		return decision{transition: engine.Cancel(state, time.Now(), engine.AllHeard()), cancels: &state}, true
 	case d.call == nil:
 		return d, false
 	case errors.Is(refusal, stepwell.ErrStale):
@@ -53,7 +67,7 @@ func (s *Service) again(ctx context.Context, d decision, refusal error) (_ decis
 	default:
 		return d, false
 	}
-	return decision{engine.Settle(*d.call), d.call}, true
+	return decision{transition: engine.Settle(*d.call), call: d.call}, true
 }
 
 // call calls the app for the item and returns what there is to decide about.
@@ -63,13 +77,21 @@ func (v *visit) call(ctx context.Context, lease queue.Lease) (*engine.Call, erro
 	if err != nil {
 		return nil, err
 	}
+	flow, now := state.Function.FlowControl, time.Now()
+	if over, _ := engine.Timeout(state.Run, flow, now); over {
+		return nil, &lateError{state}
+	}
 	origin := originOf(state.Function.URL)
 	outage, admitted := s.circuits.admit(origin, time.Now())
 	if !admitted {
 		return s.miss(state, outage.missedBy(item), lease.Generation, outage)
 	}
-	if lease.Generation > 1 {
-		if err := s.claim(ctx, lease); err != nil {
+	var began time.Time
+	if engine.HasTimeouts(flow) && state.Run.StartedAt.IsZero() {
+		began = now
+	}
+	if lease.Generation > 1 || !began.IsZero() {
+		if err := s.claim(ctx, lease, began); err != nil {
 			return nil, err
 		}
 		// What an earlier holder's app reported is complete only now.
@@ -116,16 +138,22 @@ func (s *Service) newCall(state stepwell.RunState, item stepwell.Item, generatio
 	}
 }
 
-// claim claims the item for any lease but its first: whoever held it before must not settle it any more.
-func (s *Service) claim(ctx context.Context, lease queue.Lease) error {
-	if lease.Generation == 1 {
+// claim claims the item for any lease but its first: whoever held it before must not settle it any more. If the run's first
+// call begins and it matters when, so does the first.
+func (s *Service) claim(ctx context.Context, lease queue.Lease, began time.Time) error {
+	if lease.Generation == 1 && began.IsZero() {
 		return nil
 	}
-	if err := s.deps.State.Claim(ctx, lease.Item.ID, lease.Generation); err != nil {
+	if err := s.deps.State.Claim(ctx, lease.Item.ID, lease.Generation, began); err != nil {
 		return fmt.Errorf("claim item: %w", err)
 	}
 	return nil
 }
+
+// lateError is why a run is cancelled instead of called.
+type lateError struct{ state stepwell.RunState }
+
+func (e *lateError) Error() string { return "the run takes too long" }
 
 // outageError is why an item is given back until its app may be called again.
 type outageError struct{ outage }

@@ -40,7 +40,7 @@ func TestCheckpoint(t *testing.T) {
 	unknown := stepwell.NewDiscovery(stepwell.Run{ID: other.Run}, 1, time.Now())
 	require.ErrorIs(t, r.checkpoint(unknown, 1, report), stepwell.ErrNotFound)
 
-	require.NoError(t, r.Claim(t.Context(), item.ID, 2))
+	require.NoError(t, r.Claim(t.Context(), item.ID, 2, time.Time{}))
 	require.ErrorIs(t, r.checkpoint(item, 1, report), stepwell.ErrConflict, "the call was superseded: it must stop")
 	require.NoError(t, r.checkpoint(item, 2, report))
 	results, err := r.Commit(t.Context(), []stepwell.Transition{{

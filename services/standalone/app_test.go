@@ -34,6 +34,7 @@ type function struct {
 	// idempotency is an expression.
 	idempotency string
 	rateLimit   map[string]any
+	timeouts    map[string]string
 	code        func(s *steps) any
 }
 
@@ -138,7 +139,7 @@ func (a *app) registration() map[string]any {
 		}
 		functions = append(functions, map[string]any{
 			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel, "idempotency": f.idempotency,
-			"rateLimit": f.rateLimit,
+			"rateLimit": f.rateLimit, "timeouts": f.timeouts,
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},

@@ -61,6 +61,24 @@ func (s *Service) ListLookBacks(
 	return response, nil
 }
 
+// ListDeadlines implements statev1.StateServiceServer.
+func (s *Service) ListDeadlines(
+	ctx context.Context, m *statev1.ListDeadlinesRequest,
+) (*statev1.ListDeadlinesResponse, error) {
+	deadlines, err := s.store.Deadlines(ctx, wire.FromTime(m.GetUntilTime()), pageSize(m.GetPageSize()))
+	return &statev1.ListDeadlinesResponse{Deadlines: wire.Each(deadlines, wire.Deadline)}, err
+}
+
+// MoveDeadlines implements statev1.StateServiceServer.
+func (s *Service) MoveDeadlines(
+	ctx context.Context, m *statev1.MoveDeadlinesRequest,
+) (*statev1.MoveDeadlinesResponse, error) {
+	if err := atMostPage(len(m.GetDeadlines())); err != nil {
+		return nil, err
+	}
+	return &statev1.MoveDeadlinesResponse{}, s.store.MoveDeadlines(ctx, wire.Each(m.GetDeadlines(), wire.FromDeadline))
+}
+
 // EndLookBacks implements statev1.StateServiceServer.
 func (s *Service) EndLookBacks(
 	ctx context.Context, m *statev1.EndLookBacksRequest,

@@ -45,7 +45,7 @@ func (s *Service) Commit(ctx context.Context, m *statev1.CommitRequest) (*statev
 
 // Claim implements statev1.StateServiceServer.
 func (s *Service) Claim(ctx context.Context, m *statev1.ClaimRequest) (*statev1.ClaimResponse, error) {
-	err := s.store.Claim(ctx, stepwell.ItemID(m.GetItemId()), int(m.GetGeneration()))
+	err := s.store.Claim(ctx, stepwell.ItemID(m.GetItemId()), int(m.GetGeneration()), wire.FromTime(m.GetBeginTime()))
 	if errors.Is(err, stepwell.ErrConflict) {
 		s.metrics.fenced.Add(ctx, 1, telemetry.Labels{})
 	}

@@ -15,6 +15,8 @@ func events() []scenario {
 		{name: "event id twice", proves: proves(compatibility.EventIDs), play: eventTwice},
 		{name: "idempotency key", proves: proves(compatibility.Idempotency), play: idempotencyKey},
 		{name: "rate limit", proves: proves(compatibility.RateLimit), play: rateLimit},
+		{name: "run starts too late", proves: proves(compatibility.Timeouts), play: startsLate},
+		{name: "run ends too late", proves: proves(compatibility.Timeouts), play: endsLate},
 		{name: "event ids keep order", proves: proves(compatibility.EventOrder), play: eventOrder},
 		{name: "events by API", proves: proves(compatibility.EventDoors, compatibility.EventIDs), play: eventsByAPI},
 	}
@@ -73,6 +75,15 @@ func rateLimit(s *scene) {
 	again := s.runOf(s.send(list[0])[0])
 	s.await(again, "Skipped")
 }
+
+func startsLate(s *scene) {
+	late := s.send(target.Event{Name: "e2e/starts-late", TS: time.Now().Add(time.Minute).UnixMilli()})
+	run := s.runOf(late[0])
+	s.await(run, "Cancelled")
+	require.Empty(s, s.executions(run))
+}
+
+func endsLate(s *scene) { s.await(s.start("e2e/ends-late", nil), "Cancelled") }
 
 func eventOrder(s *scene) {
 	var list []target.Event

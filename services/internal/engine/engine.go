@@ -29,7 +29,10 @@ func Start(function stepwell.Function, event stepwell.Event, now time.Time) step
 		dueAt = event.Time // a future `ts` delays the start
 	}
 	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, dueAt).OpenedAt(now)}
-	return stepwell.RunStart{Run: run, Key: startKey(event), Waits: cancelWaits(run, function.FlowControl.CancelOn, now)}
+	_, deadline := Timeout(run, function.FlowControl, now)
+	return stepwell.RunStart{
+		Run: run, Key: startKey(event), Waits: cancelWaits(run, function.FlowControl.CancelOn, now), Deadline: deadline,
+	}
 }
 
 // Wake is what changes when a sleep is over, or a wait ended without what it waited for: the step yields null, or an

@@ -46,7 +46,7 @@ func (x *graphExecutor) act() bool {
 	switch {
 	case x.generation > 1 && !x.claimed:
 		x.claimed = true
-		if err := w.store.Claim(w.ctx, x.item.ID, x.generation); err != nil {
+		if err := w.store.Claim(w.ctx, x.item.ID, x.generation, time.Time{}); err != nil {
 			return x.useless(err)
 		}
 	case x.decided != nil:

@@ -213,7 +213,7 @@ func (s *scenario) body(t *testing.T, d *datadriven.TestData) string {
 
 func (s *scenario) claim(t *testing.T, d *datadriven.TestData) string {
 	t.Helper()
-	err := s.store.Claim(t.Context(), s.itemID(d), argument(t, d, "generation", strconv.Atoi))
+	err := s.store.Claim(t.Context(), s.itemID(d), argument(t, d, "generation", strconv.Atoi), time.Time{})
 	require.NoError(t, err)
 	return "ok\n"
 }

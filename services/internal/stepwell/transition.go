@@ -132,10 +132,19 @@ type RunStart struct {
 	// Rate keeps the run from starting if others like it did; nil if nothing does. What starts before is what was stored
 	// before.
 	Rate *Rate
+	// Deadline is when somebody is to look whether the run takes too long; zero for never.
+	Deadline time.Time
 	// Waits are those that cancel the run.
 	Waits []Wait
 	// Refused is what ends in the run that invoked the function if nothing starts; nil if none did.
 	Refused *Resume
+}
+
+// Deadline is when somebody is to look whether a run takes too long.
+type Deadline struct {
+	Run RunID
+	// At is zero if nobody is to look any more.
+	At time.Time
 }
 
 // RatePeriodMax bounds the period of a rate.

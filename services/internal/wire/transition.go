@@ -86,10 +86,21 @@ func FromWait(m *runv1.Wait) stepwell.Wait {
 	}
 }
 
+// Deadline is the message of a deadline.
+func Deadline(d stepwell.Deadline) *runv1.Deadline {
+	return &runv1.Deadline{RunId: ULID(d.Run.ULID), Time: Time(d.At)}
+}
+
+// FromDeadline is the deadline of a message.
+func FromDeadline(m *runv1.Deadline) stepwell.Deadline {
+	return stepwell.Deadline{Run: stepwell.RunID{ULID: FromULID(m.GetRunId())}, At: FromTime(m.GetTime())}
+}
+
 // RunStart is the message of a run's start.
 func RunStart(s stepwell.RunStart) *runv1.RunStart {
 	return &runv1.RunStart{
 		Run: Run(s.Run), Key: s.Key, Waits: Each(s.Waits, Wait), Once: s.Once, Refused: optional(s.Refused, resume),
+		Deadline: Time(s.Deadline),
 		Rate: optional(s.Rate, func(r stepwell.Rate) *runv1.Rate {
 			return &runv1.Rate{Key: r.Key, Limit: int32(r.Limit), Period: duration(r.Period)}
 		}),
@@ -100,7 +111,8 @@ func RunStart(s stepwell.RunStart) *runv1.RunStart {
 func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
 	return stepwell.RunStart{
 		Run: FromRun(m.GetRun()), Key: m.GetKey(), Waits: Each(m.GetWaits(), FromWait), Once: m.GetOnce(),
-		Refused: fromOptional(m.GetRefused(), fromResume),
+		Refused:  fromOptional(m.GetRefused(), fromResume),
+		Deadline: FromTime(m.GetDeadline()),
 		Rate: fromOptional(m.GetRate(), func(m *runv1.Rate) stepwell.Rate {
 			return stepwell.Rate{Key: m.GetKey(), Limit: int(m.GetLimit()), Period: m.GetPeriod().AsDuration()}
 		}),

@@ -48,8 +48,10 @@ func (c *Client) Commit(ctx context.Context, transitions []stepwell.Transition) 
 }
 
 // Claim implements store.Committer.
-func (c *Client) Claim(ctx context.Context, item stepwell.ItemID, generation int) error {
-	_, err := c.state.Claim(ctx, &statev1.ClaimRequest{ItemId: string(item), Generation: int32(generation)})
+func (c *Client) Claim(ctx context.Context, item stepwell.ItemID, generation int, began time.Time) error {
+	_, err := c.state.Claim(ctx, &statev1.ClaimRequest{
+		ItemId: string(item), Generation: int32(generation), BeginTime: wire.Time(began),
+	})
 	return err
 }
 
@@ -149,6 +151,18 @@ func (c *Client) SignalWait(
 // Routed implements store.Matcher.
 func (c *Client) Routed(ctx context.Context, events []stepwell.EventID) error {
 	_, err := c.state.RouteEvents(ctx, &statev1.RouteEventsRequest{EventIds: wire.Each(events, eventID)})
+	return err
+}
+
+// Deadlines implements store.Backlog.
+func (c *Client) Deadlines(ctx context.Context, until time.Time, limit int) ([]stepwell.Deadline, error) {
+	m, err := c.state.ListDeadlines(ctx, &statev1.ListDeadlinesRequest{UntilTime: wire.Time(until), PageSize: int32(limit)})
+	return wire.Each(m.GetDeadlines(), wire.FromDeadline), err
+}
+
+// MoveDeadlines implements store.Backlog.
+func (c *Client) MoveDeadlines(ctx context.Context, deadlines []stepwell.Deadline) error {
+	_, err := c.state.MoveDeadlines(ctx, &statev1.MoveDeadlinesRequest{Deadlines: wire.Each(deadlines, wire.Deadline)})
 	return err
 }
 

@@ -168,9 +168,9 @@ func unspent(run stepwell.Run, known Known, t stepwell.Transition) error {
 	return nil
 }
 
-// Claim makes generation the latest lease of an open item of the run. Errors: stepwell.ErrConflict if the run has ended,
+// Claim makes generation the latest lease of an open item of the run, which has started then if began says so. Errors: stepwell.ErrConflict if the run has ended,
 // the item is not open, or a later lease claimed it (I12).
-func Claim(run *stepwell.Run, id stepwell.ItemID, generation int) error {
+func Claim(run *stepwell.Run, id stepwell.ItemID, generation int, began time.Time) error {
 	if run.Status.Ended() {
 		return fmt.Errorf("run %s has ended: %w", run.ID, stepwell.ErrConflict)
 	}
@@ -182,6 +182,9 @@ func Claim(run *stepwell.Run, id stepwell.ItemID, generation int) error {
 		return fmt.Errorf("item %s was claimed by lease %d: %w", id, claimed, stepwell.ErrConflict)
 	}
 	run.Progress.Open[i].Generation = generation
+	if run.StartedAt.IsZero() {
+		run.StartedAt = began
+	}
 	return nil
 }
 

@@ -123,8 +123,9 @@ type Committer interface {
 	// unknown, and those of Apply.
 	Commit(ctx context.Context, transitions []stepwell.Transition) ([]Committed, error)
 	// Claim makes generation the item's latest lease, so that older ones can no longer settle it (I12). Every lease of
-	// an item but its first claims it before it works. Errors: as Commit; ErrConflict if a later lease claimed it.
-	Claim(ctx context.Context, item stepwell.ItemID, generation int) error
+	// an item but its first claims it before it works. began, if it is not zero, is when the run's first call begins: the
+	// run has started then, unless it has before. Errors: as Commit; ErrConflict if a later lease claimed it.
+	Claim(ctx context.Context, item stepwell.ItemID, generation int, began time.Time) error
 }
 
 // Loaded is the answer for one run.
@@ -185,6 +186,10 @@ type Backlog interface {
 	ParkedItems(ctx context.Context, before time.Time, limit int) ([]stepwell.Item, error)
 	// Unpark says that items are in the queue now. Those that are not open any more are passed over.
 	Unpark(ctx context.Context, items []stepwell.ItemID) error
+	// Deadlines returns up to limit deadlines that are not after an instant, the earliest first.
+	Deadlines(ctx context.Context, until time.Time, limit int) ([]stepwell.Deadline, error)
+	// MoveDeadlines gives runs that have deadlines others, or none.
+	MoveDeadlines(ctx context.Context, deadlines []stepwell.Deadline) error
 	// UnroutedEvents returns events that were stored unrouted, oldest first, at most limit. There may be more even if
 	// it returns fewer, since their bytes are bounded too; there are none left if it returns none.
 	UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error)

@@ -11,6 +11,36 @@ import (
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
+// Deadlines implements store.Backlog.
+func (s *Store) Deadlines(_ context.Context, until time.Time, limit int) ([]stepwell.Deadline, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []stepwell.Deadline
+	for run, at := range s.deadlines {
+		if !at.After(until) {
+			due = append(due, stepwell.Deadline{Run: run, At: at})
+		}
+	}
+	slices.SortFunc(due, func(a, b stepwell.Deadline) int {
+		return cmp.Or(a.At.Compare(b.At), a.Run.Compare(b.Run.ULID))
+	})
+	return due[:min(limit, len(due))], nil
+}
+
+// MoveDeadlines implements store.Backlog.
+func (s *Store) MoveDeadlines(_ context.Context, deadlines []stepwell.Deadline) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range deadlines {
+		if _, known := s.deadlines[d.Run]; known && !d.At.IsZero() {
+			s.deadlines[d.Run] = d.At
+		} else {
+			delete(s.deadlines, d.Run)
+		}
+	}
+	return nil
+}
+
 // UnroutedEvents implements store.Backlog.
 func (s *Store) UnroutedEvents(_ context.Context, limit int) ([]stepwell.Event, error) {
 	s.mu.Lock()

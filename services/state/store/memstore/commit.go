@@ -3,6 +3,7 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -91,14 +92,14 @@ func (r *runRecord) put(step stepwell.Step) {
 }
 
 // Claim implements store.Committer.
-func (s *Store) Claim(_ context.Context, id stepwell.ItemID, generation int) error {
+func (s *Store) Claim(_ context.Context, id stepwell.ItemID, generation int, began time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	record, known := s.runs[id.Run()]
 	if !known {
 		return fmt.Errorf("run of item %s: %w", id, stepwell.ErrNotFound)
 	}
-	return store.Claim(&record.run, id, generation)
+	return store.Claim(&record.run, id, generation, began)
 }
 
 // LoadRuns implements store.Committer.

@@ -70,6 +70,9 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 				s.ended(run)
 			} else if !runs[i].Existed {
 				result.Opened = append(result.Opened, run.run.Progress.Open...)
+				if !start.Deadline.IsZero() {
+					s.deadlines[start.Run.ID] = start.Deadline
+				}
 				for _, w := range start.Waits {
 					run.cancelledBy = append(run.cancelledBy, w.Item.ID)
 					result.ForRunner = s.register(w) || result.ForRunner

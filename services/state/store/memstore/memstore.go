@@ -45,6 +45,8 @@ type Store struct {
 	unrouted []stepwell.EventID
 	starts   map[startKey]start
 	rates    rates
+	// deadlines are of live runs, and of some that have ended.
+	deadlines map[stepwell.RunID]time.Time
 	// startKeys are the keys of starts in the order they were made.
 	startKeys []startKey
 	// waits are by what they are found by; waitNames tells that of an item.
@@ -61,9 +63,9 @@ func New(config Config) *Store {
 		config:   config,
 		catalogs: map[stepwell.EnvironmentID]*catalog{},
 		events:   map[stepwell.EventID]*eventRecord{},
-		runs:     map[stepwell.RunID]*runRecord{},
-		starts:   map[startKey]start{},
-		waits:    map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
+		runs:     map[stepwell.RunID]*runRecord{}, deadlines: map[stepwell.RunID]time.Time{},
+		starts: map[startKey]start{},
+		waits:  map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
 	}
 }
 

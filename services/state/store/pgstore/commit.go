@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -277,7 +278,7 @@ func (h *heads) write(ctx context.Context, p *pipeline) error {
 }
 
 // Claim implements store.Committer.
-func (s *Store) Claim(ctx context.Context, id stepwell.ItemID, generation int) error {
+func (s *Store) Claim(ctx context.Context, id stepwell.ItemID, generation int, began time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
 	defer cancel()
 	err := s.change(ctx, []stepwell.ItemID{id}, func(head *head) error {
@@ -285,7 +286,7 @@ func (s *Store) Claim(ctx context.Context, id stepwell.ItemID, generation int) e
 			return head.missing
 		}
 		head.changed = true
-		return store.Claim(&head.run, id, generation)
+		return store.Claim(&head.run, id, generation, began)
 	})
 	if err != nil {
 		return fmt.Errorf("claim item %s: %w", id, err)

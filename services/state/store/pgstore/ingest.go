@@ -255,7 +255,8 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 	q := pgsql.New(p)
 	var runs pgsql.InsertRunsParams
 	var heads pgsql.InsertHeadsParams
-	var linkEvents, linkRuns []pgtype.UUID
+	var linkEvents, linkRuns, timed []pgtype.UUID
+	var deadlines []pgtype.Timestamptz
 	for _, start := range in.starts {
 		if start.result.Existed {
 			if start.allowed && start.result.ID != (stepwell.RunID{}) {
@@ -274,6 +275,9 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 		if start.result.Skipped {
 			continue
 		}
+		if !start.Deadline.IsZero() {
+			timed, deadlines = append(timed, pgULID(start.Run.ID.ULID)), append(deadlines, pgTime(start.Deadline))
+		}
 		for _, w := range start.Waits {
 			in.waits.add(w, start.Run.CreatedAt)
 		}
@@ -285,6 +289,11 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 	}
 	if len(heads.RunIds) > 0 {
 		if err := q.InsertHeads(ctx, heads); err != nil {
+			return err
+		}
+	}
+	if len(timed) > 0 {
+		if err := q.InsertDeadlines(ctx, timed, deadlines); err != nil {
 			return err
 		}
 	}

@@ -91,6 +91,7 @@ func fillTables() []string {
 		`INSERT INTO event_runs (event_id, run_id) SELECT id, id FROM seeds`,
 		`INSERT INTO start_keys (function_id, key_hash, run_id, started_at)
 		SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id, at FROM seeds`,
+		`INSERT INTO deadlines (run_id, due_at) SELECT id, at + interval '1 hour' * n FROM seeds`,
 		`INSERT INTO rate_starts (function_id, key_hash, number, started_at)
 		SELECT ` + nobody + `, '', n + 1, at FROM seeds`,
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
@@ -325,6 +326,7 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 		}
 		event := eventAt(t, at().Add(time.Duration(round)*time.Minute+time.Duration(i+1)*time.Second), key)
 		start := engine.Start(function, event, at())
+		start.Deadline = at().Add(time.Hour)
 		start.Rate = &stepwell.Rate{Key: fmt.Sprint("key", i%3), Limit: 1000, Period: time.Hour}
 		requests = append(requests, store.Ingest{
 			Environment: function.Environment, Revision: revision, Now: at(),
@@ -371,7 +373,7 @@ func settle(t *testing.T, s *pgstore.Store, run stepwell.Run) {
 			return
 		}
 		if transition.Settles == first.ID {
-			require.NoError(t, s.Claim(t.Context(), timeout.ID, 1))
+			require.NoError(t, s.Claim(t.Context(), timeout.ID, 1, time.Time{}))
 			require.NoError(t, s.Unpark(t.Context(), []stepwell.ItemID{timeout.ID}))
 		}
 	}
@@ -428,6 +430,14 @@ func backlog(t *testing.T, s *pgstore.Store) {
 	require.NotEmpty(t, due)
 	_, _, err = s.DueItems(t.Context(), store.DueQuery{Before: at(), Limit: 100, Cursor: next})
 	require.NoError(t, err)
+	deadlines, err := s.Deadlines(t.Context(), at().Add(time.Hour), 100)
+	require.NoError(t, err)
+	require.NotEmpty(t, deadlines)
+	deadlines[0].At = at().Add(2 * time.Hour)
+	for i := range deadlines[1:] {
+		deadlines[1+i].At = time.Time{}
+	}
+	require.NoError(t, s.MoveDeadlines(t.Context(), deadlines))
 	parked, err := s.ParkedItems(t.Context(), at(), 100)
 	require.NoError(t, err)
 	require.Len(t, parked, 100)

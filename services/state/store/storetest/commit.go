@@ -126,16 +126,16 @@ func testOneOfManyCommitsWins(t *testing.T, f *fixture) {
 
 func testClaimFencesOlderLeases(t *testing.T, f *fixture) {
 	run, item := f.newRun()
-	require.NoError(t, f.Claim(f.ctx, item.ID, 3))
-	require.NoError(t, f.Claim(f.ctx, item.ID, 3), "claiming again is harmless")
-	require.ErrorIs(t, f.Claim(f.ctx, item.ID, 2), stepwell.ErrConflict)
+	require.NoError(t, f.Claim(f.ctx, item.ID, 3, time.Time{}))
+	require.NoError(t, f.Claim(f.ctx, item.ID, 3, time.Time{}), "claiming again is harmless")
+	require.ErrorIs(t, f.Claim(f.ctx, item.ID, 2, time.Time{}), stepwell.ErrConflict)
 
 	late := stepwell.Transition{Run: run.ID, Settles: item.ID, Generation: 2}
 	require.ErrorIs(t, f.commit(late).Err, stepwell.ErrConflict)
 	late.Keep = true
 	require.ErrorIs(t, f.commit(late).Err, stepwell.ErrConflict)
 	f.mustCommit(stepwell.Transition{Run: run.ID, Settles: item.ID, Generation: 3})
-	require.ErrorIs(t, f.Claim(f.ctx, item.ID, 4), stepwell.ErrConflict, "settled")
+	require.ErrorIs(t, f.Claim(f.ctx, item.ID, 4, time.Time{}), stepwell.ErrConflict, "settled")
 }
 
 func testParallelStepsGoOnOnce(t *testing.T, f *fixture) {

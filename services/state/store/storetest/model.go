@@ -229,7 +229,8 @@ func (m *model) claim(t *rapid.T) {
 		return
 	}
 	item, generation := rapid.SampledFrom(m.items).Draw(t, "item"), rapid.IntRange(1, 3).Draw(t, "generation")
-	each(t, m, func(s store.Store) (bool, error) { return true, s.Claim(m.ctx, item.ID, generation) })
+	began := rapid.SampledFrom([]time.Time{{}, m.now}).Draw(t, "began")
+	each(t, m, func(s store.Store) (bool, error) { return true, s.Claim(m.ctx, item.ID, generation, began) })
 }
 
 // unpark unparks an item, which may be parked, open or settled.

@@ -242,6 +242,6 @@ func testUnknownIsNotFound(t *testing.T, f *fixture) {
 	start := f.start(event)
 	_, err := store.LoadRun(f.ctx, f, start.Run.ID)
 	require.ErrorIs(t, err, stepwell.ErrNotFound)
-	require.ErrorIs(t, f.Claim(f.ctx, start.Run.Progress.Open[0].ID, 1), stepwell.ErrNotFound)
+	require.ErrorIs(t, f.Claim(f.ctx, start.Run.Progress.Open[0].ID, 1, epoch()), stepwell.ErrNotFound)
 	require.ErrorIs(t, f.commit(stepwell.Transition{Run: start.Run.ID}).Err, stepwell.ErrNotFound)
 }

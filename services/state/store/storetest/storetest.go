@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I3_KeyIsFreeAfterTheWindow":            testKeyIsFreeAfterTheWindow,
 		"I3_IdempotencyKeyStartsOnce":           testIdempotencyKeyStartsOnce,
 		"I21_RateHoldsInEveryWindow":            testRateHoldsInEveryWindow,
+		"DeadlinesComeInOrder":                  testDeadlinesComeInOrder,
+		"ClaimStartsTheRun":                     testClaimStartsTheRun,
 		"I21_RateHoldsAmongMany":                testRateHoldsAmongMany,
 		"I21_RateThatChanges":                   testRateThatChanges,
 		"I2_SkippedRunHasEnded":                 testSkippedRunHasEnded,

@@ -318,6 +318,12 @@ function triggers({ define }) {
       ({ event }) => ({ n: event.data.n }),
     ),
 
+    define({ id: "starts-late", timeouts: { start: "1s" } }, on("e2e/starts-late"), () => "done"),
+
+    define({ id: "ends-late", timeouts: { finish: "2s" } }, on("e2e/ends-late"), async ({ step }) => {
+      await step.sleep("nap", "1h");
+    }),
+
     define({ id: "overlapping" }, on("e2e/overlapping.one", "e2e/overlapping.*"), ({ event }) => ({ name: event.name })),
 
     define({ id: "wildcard" }, on("e2e.wild/*"), ({ event }) => ({ name: event.name })),

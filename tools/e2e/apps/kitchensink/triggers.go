@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/inngest/inngestgo"
+	"github.com/inngest/inngestgo/step"
 )
 
 func (a *app) triggers() {
@@ -18,6 +19,14 @@ func (a *app) triggers() {
 	limit := inngestgo.ConfigRateLimit{Limit: 2, Period: time.Hour, Key: inngestgo.StrPtr("event.data.customer")}
 	a.defineWith(inngestgo.FunctionOpts{ID: "limited", RateLimit: &limit}, eventTriggers("e2e/limited"),
 		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
+	second, twoSeconds := time.Second, 2*time.Second
+	a.defineWith(inngestgo.FunctionOpts{ID: "starts-late", Timeouts: &inngestgo.ConfigTimeouts{Start: &second}},
+		eventTriggers("e2e/starts-late"), func(context.Context, call) (any, error) { return "done", nil })
+	a.defineWith(inngestgo.FunctionOpts{ID: "ends-late", Timeouts: &inngestgo.ConfigTimeouts{Finish: &twoSeconds}},
+		eventTriggers("e2e/ends-late"), func(ctx context.Context, _ call) (any, error) {
+			step.Sleep(ctx, "nap", time.Hour)
+			return nil, nil
+		})
 	a.defineOn("either", retriesDefault, eventTriggers("e2e/either.one", "e2e/either.two"), name)
 	a.defineOn("overlapping", retriesDefault, eventTriggers("e2e/overlapping.one", "e2e/overlapping.*"), name)
 	a.defineOn("wildcard", retriesDefault, eventTriggers("e2e.wild/*"), name)

@@ -604,7 +604,9 @@ type RunStart struct {
 	// What ends in the run that invoked it if nothing starts.
 	Refused *Resume `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
 	// Keeps it from starting if others like it did.
-	Rate          *Rate `protobuf:"bytes,6,opt,name=rate,proto3" json:"rate,omitempty"`
+	Rate *Rate `protobuf:"bytes,6,opt,name=rate,proto3" json:"rate,omitempty"`
+	// When somebody is to look whether it takes too long.
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,6 +683,68 @@ func (x *RunStart) GetRate() *Rate {
 	return nil
 }
 
+func (x *RunStart) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+// Deadline is when somebody is to look whether a run takes too long.
+type Deadline struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run: a ULID, 16 bytes.
+	RunId []byte `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// When; not set for never.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deadline) Reset() {
+	*x = Deadline{}
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deadline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deadline) ProtoMessage() {}
+
+func (x *Deadline) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deadline.ProtoReflect.Descriptor instead.
+func (*Deadline) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Deadline) GetRunId() []byte {
+	if x != nil {
+		return x.RunId
+	}
+	return nil
+}
+
+func (x *Deadline) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // Rate allows so many starts of a function with the same key in any window of the period.
 type Rate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -696,7 +760,7 @@ type Rate struct {
 
 func (x *Rate) Reset() {
 	*x = Rate{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +772,7 @@ func (x *Rate) String() string {
 func (*Rate) ProtoMessage() {}
 
 func (x *Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +785,7 @@ func (x *Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rate.ProtoReflect.Descriptor instead.
 func (*Rate) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{6}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Rate) GetKey() string {
@@ -798,14 +862,18 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
-	"\breplaces\x18\v \x01(\bR\breplaces\"\xe3\x01\n" +
+	"\breplaces\x18\v \x01(\bR\breplaces\"\x9b\x02\n" +
 	"\bRunStart\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12+\n" +
 	"\x05waits\x18\x03 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\x12\x12\n" +
 	"\x04once\x18\x04 \x01(\tR\x04once\x121\n" +
 	"\arefused\x18\x05 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\x12)\n" +
-	"\x04rate\x18\x06 \x01(\v2\x15.stepwell.run.v1.RateR\x04rate\"a\n" +
+	"\x04rate\x18\x06 \x01(\v2\x15.stepwell.run.v1.RateR\x04rate\x126\n" +
+	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"Q\n" +
+	"\bDeadline\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"a\n" +
 	"\x04Rate\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x121\n" +
@@ -830,7 +898,7 @@ func file_stepwell_run_v1_transition_proto_rawDescGZIP() []byte {
 }
 
 var file_stepwell_run_v1_transition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(WaitKind)(0),                 // 0: stepwell.run.v1.WaitKind
 	(*Transition)(nil),            // 1: stepwell.run.v1.Transition
@@ -839,45 +907,48 @@ var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(*Resume)(nil),                // 4: stepwell.run.v1.Resume
 	(*Wait)(nil),                  // 5: stepwell.run.v1.Wait
 	(*RunStart)(nil),              // 6: stepwell.run.v1.RunStart
-	(*Rate)(nil),                  // 7: stepwell.run.v1.Rate
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*Attempt)(nil),               // 9: stepwell.run.v1.Attempt
-	(*Step)(nil),                  // 10: stepwell.run.v1.Step
-	(*Item)(nil),                  // 11: stepwell.run.v1.Item
-	(*v1.Event)(nil),              // 12: stepwell.event.v1.Event
-	(RunStatus)(0),                // 13: stepwell.run.v1.RunStatus
-	(*Run)(nil),                   // 14: stepwell.run.v1.Run
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*Deadline)(nil),              // 7: stepwell.run.v1.Deadline
+	(*Rate)(nil),                  // 8: stepwell.run.v1.Rate
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Attempt)(nil),               // 10: stepwell.run.v1.Attempt
+	(*Step)(nil),                  // 11: stepwell.run.v1.Step
+	(*Item)(nil),                  // 12: stepwell.run.v1.Item
+	(*v1.Event)(nil),              // 13: stepwell.event.v1.Event
+	(RunStatus)(0),                // 14: stepwell.run.v1.RunStatus
+	(*Run)(nil),                   // 15: stepwell.run.v1.Run
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
 }
 var file_stepwell_run_v1_transition_proto_depIdxs = []int32{
-	8,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	9,  // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
-	10, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
+	9,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	10, // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
+	11, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
 	2,  // 3: stepwell.run.v1.Transition.opens:type_name -> stepwell.run.v1.Opening
-	11, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
+	12, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
 	3,  // 5: stepwell.run.v1.Transition.end:type_name -> stepwell.run.v1.End
-	10, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
-	11, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
+	11, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
+	12, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
 	5,  // 8: stepwell.run.v1.Opening.wait:type_name -> stepwell.run.v1.Wait
-	12, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
-	13, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
-	12, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
+	13, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
+	14, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
+	13, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
 	4,  // 12: stepwell.run.v1.End.resumes:type_name -> stepwell.run.v1.Resume
-	10, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
+	11, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
 	0,  // 14: stepwell.run.v1.Wait.kind:type_name -> stepwell.run.v1.WaitKind
-	11, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
-	8,  // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
-	8,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
-	14, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
+	12, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
+	9,  // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
+	9,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
+	15, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
 	5,  // 19: stepwell.run.v1.RunStart.waits:type_name -> stepwell.run.v1.Wait
 	4,  // 20: stepwell.run.v1.RunStart.refused:type_name -> stepwell.run.v1.Resume
-	7,  // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
-	15, // 22: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	8,  // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
+	9,  // 22: stepwell.run.v1.RunStart.deadline:type_name -> google.protobuf.Timestamp
+	9,  // 23: stepwell.run.v1.Deadline.time:type_name -> google.protobuf.Timestamp
+	16, // 24: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_transition_proto_init() }
@@ -894,7 +965,7 @@ func file_stepwell_run_v1_transition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_transition_proto_rawDesc), len(file_stepwell_run_v1_transition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -708,7 +708,9 @@ type ClaimRequest struct {
 	// The item.
 	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
 	// The lease.
-	Generation    int32 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation int32 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	// When the run's first call begins, if it does.
+	BeginTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -755,6 +757,13 @@ func (x *ClaimRequest) GetGeneration() int32 {
 		return x.Generation
 	}
 	return 0
+}
+
+func (x *ClaimRequest) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
 }
 
 // ClaimResponse is empty: the item is claimed.
@@ -2576,6 +2585,190 @@ func (x *LookBack) GetMore() bool {
 	return false
 }
 
+// ListDeadlinesRequest asks for deadlines.
+type ListDeadlinesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that are not after this.
+	UntilTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`
+	// At most 1000.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadlinesRequest) Reset() {
+	*x = ListDeadlinesRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadlinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadlinesRequest) ProtoMessage() {}
+
+func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadlinesRequest.ProtoReflect.Descriptor instead.
+func (*ListDeadlinesRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ListDeadlinesRequest) GetUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UntilTime
+	}
+	return nil
+}
+
+func (x *ListDeadlinesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// ListDeadlinesResponse holds deadlines.
+type ListDeadlinesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The earliest first.
+	Deadlines     []*v11.Deadline `protobuf:"bytes,1,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadlinesResponse) Reset() {
+	*x = ListDeadlinesResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadlinesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadlinesResponse) ProtoMessage() {}
+
+func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadlinesResponse.ProtoReflect.Descriptor instead.
+func (*ListDeadlinesResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ListDeadlinesResponse) GetDeadlines() []*v11.Deadline {
+	if x != nil {
+		return x.Deadlines
+	}
+	return nil
+}
+
+// MoveDeadlinesRequest holds deadlines.
+type MoveDeadlinesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1000.
+	Deadlines     []*v11.Deadline `protobuf:"bytes,1,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveDeadlinesRequest) Reset() {
+	*x = MoveDeadlinesRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveDeadlinesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveDeadlinesRequest) ProtoMessage() {}
+
+func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveDeadlinesRequest.ProtoReflect.Descriptor instead.
+func (*MoveDeadlinesRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *MoveDeadlinesRequest) GetDeadlines() []*v11.Deadline {
+	if x != nil {
+		return x.Deadlines
+	}
+	return nil
+}
+
+// MoveDeadlinesResponse is empty: the deadlines are moved.
+type MoveDeadlinesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveDeadlinesResponse) Reset() {
+	*x = MoveDeadlinesResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveDeadlinesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveDeadlinesResponse) ProtoMessage() {}
+
+func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveDeadlinesResponse.ProtoReflect.Descriptor instead.
+func (*MoveDeadlinesResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
+}
+
 // EndLookBacksRequest names waits.
 type EndLookBacksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2587,7 +2780,7 @@ type EndLookBacksRequest struct {
 
 func (x *EndLookBacksRequest) Reset() {
 	*x = EndLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2792,7 @@ func (x *EndLookBacksRequest) String() string {
 func (*EndLookBacksRequest) ProtoMessage() {}
 
 func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2805,7 @@ func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EndLookBacksRequest) GetWaits() []*v11.Wait {
@@ -2631,7 +2824,7 @@ type EndLookBacksResponse struct {
 
 func (x *EndLookBacksResponse) Reset() {
 	*x = EndLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2643,7 +2836,7 @@ func (x *EndLookBacksResponse) String() string {
 func (*EndLookBacksResponse) ProtoMessage() {}
 
 func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2656,7 +2849,7 @@ func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
 }
 
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
@@ -2707,12 +2900,14 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\adropped\x18\x03 \x03(\tR\adropped\x12(\n" +
 	"\x10prior_step_count\x18\x04 \x01(\x05R\x0epriorStepCount\x12\x1d\n" +
 	"\n" +
-	"for_runner\x18\x05 \x01(\bR\tforRunner\"G\n" +
+	"for_runner\x18\x05 \x01(\bR\tforRunner\"\x82\x01\n" +
 	"\fClaimRequest\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x05R\n" +
-	"generation\"\x0f\n" +
+	"generation\x129\n" +
+	"\n" +
+	"begin_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\"\x0f\n" +
 	"\rClaimResponse\"*\n" +
 	"\x0fLoadRunsRequest\x12\x17\n" +
 	"\arun_ids\x18\x01 \x03(\fR\x06runIds\"D\n" +
@@ -2809,10 +3004,19 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\bLookBack\x12)\n" +
 	"\x04wait\x18\x01 \x01(\v2\x15.stepwell.run.v1.WaitR\x04wait\x120\n" +
 	"\x06events\x18\x02 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\x12\x12\n" +
-	"\x04more\x18\x03 \x01(\bR\x04more\"B\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"n\n" +
+	"\x14ListDeadlinesRequest\x129\n" +
+	"\n" +
+	"until_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"P\n" +
+	"\x15ListDeadlinesResponse\x127\n" +
+	"\tdeadlines\x18\x01 \x03(\v2\x19.stepwell.run.v1.DeadlineR\tdeadlines\"O\n" +
+	"\x14MoveDeadlinesRequest\x127\n" +
+	"\tdeadlines\x18\x01 \x03(\v2\x19.stepwell.run.v1.DeadlineR\tdeadlines\"\x17\n" +
+	"\x15MoveDeadlinesResponse\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\xf1\x10\n" +
+	"\x14EndLookBacksResponse2\xb9\x12\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
@@ -2828,7 +3032,9 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\tListWaits\x12#.stepwell.state.v1.ListWaitsRequest\x1a$.stepwell.state.v1.ListWaitsResponse\x12b\n" +
 	"\rGetSignalWait\x12'.stepwell.state.v1.GetSignalWaitRequest\x1a(.stepwell.state.v1.GetSignalWaitResponse\x12b\n" +
 	"\rListLookBacks\x12'.stepwell.state.v1.ListLookBacksRequest\x1a(.stepwell.state.v1.ListLookBacksResponse\x12_\n" +
-	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12k\n" +
+	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12b\n" +
+	"\rListDeadlines\x12'.stepwell.state.v1.ListDeadlinesRequest\x1a(.stepwell.state.v1.ListDeadlinesResponse\x12b\n" +
+	"\rMoveDeadlines\x12'.stepwell.state.v1.MoveDeadlinesRequest\x1a(.stepwell.state.v1.MoveDeadlinesResponse\x12k\n" +
 	"\x10ListDueSchedules\x12*.stepwell.state.v1.ListDueSchedulesRequest\x1a+.stepwell.state.v1.ListDueSchedulesResponse\x12_\n" +
 	"\fSetSchedules\x12&.stepwell.state.v1.SetSchedulesRequest\x1a'.stepwell.state.v1.SetSchedulesResponse\x12k\n" +
 	"\x10AdvanceSchedules\x12*.stepwell.state.v1.AdvanceSchedulesRequest\x1a+.stepwell.state.v1.AdvanceSchedulesResponse\x12M\n" +
@@ -2852,7 +3058,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -2901,119 +3107,132 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*ListLookBacksRequest)(nil),       // 44: stepwell.state.v1.ListLookBacksRequest
 	(*ListLookBacksResponse)(nil),      // 45: stepwell.state.v1.ListLookBacksResponse
 	(*LookBack)(nil),                   // 46: stepwell.state.v1.LookBack
-	(*EndLookBacksRequest)(nil),        // 47: stepwell.state.v1.EndLookBacksRequest
-	(*EndLookBacksResponse)(nil),       // 48: stepwell.state.v1.EndLookBacksResponse
-	(*timestamppb.Timestamp)(nil),      // 49: google.protobuf.Timestamp
-	(*v1.Event)(nil),                   // 50: stepwell.event.v1.Event
-	(*v11.RunStart)(nil),               // 51: stepwell.run.v1.RunStart
-	(*v11.Transition)(nil),             // 52: stepwell.run.v1.Transition
-	(*v11.Item)(nil),                   // 53: stepwell.run.v1.Item
-	(*v11.RunState)(nil),               // 54: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 55: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 56: stepwell.function.v1.Function
-	(*v11.Run)(nil),                    // 57: stepwell.run.v1.Run
-	(*v11.RunHistory)(nil),             // 58: stepwell.run.v1.RunHistory
-	(v11.RunStatus)(0),                 // 59: stepwell.run.v1.RunStatus
-	(*v11.Wait)(nil),                   // 60: stepwell.run.v1.Wait
-	(*ListDueSchedulesRequest)(nil),    // 61: stepwell.state.v1.ListDueSchedulesRequest
-	(*SetSchedulesRequest)(nil),        // 62: stepwell.state.v1.SetSchedulesRequest
-	(*AdvanceSchedulesRequest)(nil),    // 63: stepwell.state.v1.AdvanceSchedulesRequest
-	(*ListDueSchedulesResponse)(nil),   // 64: stepwell.state.v1.ListDueSchedulesResponse
-	(*SetSchedulesResponse)(nil),       // 65: stepwell.state.v1.SetSchedulesResponse
-	(*AdvanceSchedulesResponse)(nil),   // 66: stepwell.state.v1.AdvanceSchedulesResponse
+	(*ListDeadlinesRequest)(nil),       // 47: stepwell.state.v1.ListDeadlinesRequest
+	(*ListDeadlinesResponse)(nil),      // 48: stepwell.state.v1.ListDeadlinesResponse
+	(*MoveDeadlinesRequest)(nil),       // 49: stepwell.state.v1.MoveDeadlinesRequest
+	(*MoveDeadlinesResponse)(nil),      // 50: stepwell.state.v1.MoveDeadlinesResponse
+	(*EndLookBacksRequest)(nil),        // 51: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 52: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 53: google.protobuf.Timestamp
+	(*v1.Event)(nil),                   // 54: stepwell.event.v1.Event
+	(*v11.RunStart)(nil),               // 55: stepwell.run.v1.RunStart
+	(*v11.Transition)(nil),             // 56: stepwell.run.v1.Transition
+	(*v11.Item)(nil),                   // 57: stepwell.run.v1.Item
+	(*v11.RunState)(nil),               // 58: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 59: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 60: stepwell.function.v1.Function
+	(*v11.Run)(nil),                    // 61: stepwell.run.v1.Run
+	(*v11.RunHistory)(nil),             // 62: stepwell.run.v1.RunHistory
+	(v11.RunStatus)(0),                 // 63: stepwell.run.v1.RunStatus
+	(*v11.Wait)(nil),                   // 64: stepwell.run.v1.Wait
+	(*v11.Deadline)(nil),               // 65: stepwell.run.v1.Deadline
+	(*ListDueSchedulesRequest)(nil),    // 66: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 67: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 68: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 69: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 70: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 71: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	49, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	50, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	51, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	52, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	53, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	54, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	55, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	56, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
 	5,  // 6: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
 	0,  // 7: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
 	6,  // 8: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	53, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	57, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
 	7,  // 10: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	52, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	56, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
 	10, // 12: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
 	0,  // 13: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	53, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
-	15, // 15: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
-	0,  // 16: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	54, // 17: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	55, // 18: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	56, // 19: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	55, // 20: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	56, // 21: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	49, // 22: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	53, // 23: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	49, // 24: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	53, // 25: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	50, // 26: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	57, // 27: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	58, // 28: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	59, // 29: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	57, // 30: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	50, // 31: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	50, // 32: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	50, // 33: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	60, // 34: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	60, // 35: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
-	46, // 36: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	60, // 37: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	50, // 38: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	60, // 39: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 40: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	8,  // 41: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	11, // 42: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	13, // 43: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	16, // 44: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	18, // 45: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	20, // 46: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	22, // 47: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	24, // 48: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	26, // 49: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	38, // 50: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	40, // 51: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	42, // 52: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
-	44, // 53: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	47, // 54: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	61, // 55: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	62, // 56: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	63, // 57: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	28, // 58: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	30, // 59: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	32, // 60: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	34, // 61: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	36, // 62: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 63: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	9,  // 64: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	12, // 65: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	14, // 66: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	17, // 67: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	19, // 68: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	21, // 69: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	23, // 70: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	25, // 71: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	27, // 72: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	39, // 73: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	41, // 74: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	43, // 75: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
-	45, // 76: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	48, // 77: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	64, // 78: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	65, // 79: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	66, // 80: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	29, // 81: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	31, // 82: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	33, // 83: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	35, // 84: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	37, // 85: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	63, // [63:86] is the sub-list for method output_type
-	40, // [40:63] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	57, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	53, // 15: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
+	15, // 16: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
+	0,  // 17: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
+	58, // 18: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	59, // 19: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	60, // 20: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	59, // 21: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	60, // 22: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	53, // 23: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	57, // 24: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	53, // 25: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	57, // 26: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	54, // 27: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	61, // 28: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	62, // 29: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	63, // 30: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	61, // 31: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	54, // 32: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	54, // 33: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	54, // 34: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	64, // 35: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	64, // 36: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	46, // 37: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	64, // 38: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	54, // 39: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	53, // 40: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
+	65, // 41: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
+	65, // 42: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
+	64, // 43: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 44: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	8,  // 45: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	11, // 46: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	13, // 47: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	16, // 48: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	18, // 49: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	20, // 50: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	22, // 51: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	24, // 52: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	26, // 53: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	38, // 54: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	40, // 55: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	42, // 56: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	44, // 57: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	51, // 58: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	47, // 59: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
+	49, // 60: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
+	66, // 61: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	67, // 62: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	68, // 63: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	28, // 64: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	30, // 65: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	32, // 66: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	34, // 67: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	36, // 68: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 69: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	9,  // 70: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	12, // 71: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	14, // 72: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	17, // 73: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	19, // 74: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	21, // 75: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	23, // 76: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	25, // 77: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	27, // 78: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	39, // 79: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	41, // 80: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	43, // 81: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	45, // 82: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	52, // 83: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	48, // 84: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
+	50, // 85: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
+	69, // 86: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	70, // 87: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	71, // 88: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	29, // 89: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	31, // 90: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	33, // 91: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	35, // 92: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	37, // 93: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	69, // [69:94] is the sub-list for method output_type
+	44, // [44:69] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -3028,7 +3247,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

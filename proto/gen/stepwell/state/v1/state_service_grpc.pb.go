@@ -34,6 +34,8 @@ const (
 	StateService_GetSignalWait_FullMethodName      = "/stepwell.state.v1.StateService/GetSignalWait"
 	StateService_ListLookBacks_FullMethodName      = "/stepwell.state.v1.StateService/ListLookBacks"
 	StateService_EndLookBacks_FullMethodName       = "/stepwell.state.v1.StateService/EndLookBacks"
+	StateService_ListDeadlines_FullMethodName      = "/stepwell.state.v1.StateService/ListDeadlines"
+	StateService_MoveDeadlines_FullMethodName      = "/stepwell.state.v1.StateService/MoveDeadlines"
 	StateService_ListDueSchedules_FullMethodName   = "/stepwell.state.v1.StateService/ListDueSchedules"
 	StateService_SetSchedules_FullMethodName       = "/stepwell.state.v1.StateService/SetSchedules"
 	StateService_AdvanceSchedules_FullMethodName   = "/stepwell.state.v1.StateService/AdvanceSchedules"
@@ -81,6 +83,10 @@ type StateServiceClient interface {
 	ListLookBacks(ctx context.Context, in *ListLookBacksRequest, opts ...grpc.CallOption) (*ListLookBacksResponse, error)
 	// EndLookBacks says that they were.
 	EndLookBacks(ctx context.Context, in *EndLookBacksRequest, opts ...grpc.CallOption) (*EndLookBacksResponse, error)
+	// ListDeadlines returns when somebody is to look whether runs take too long.
+	ListDeadlines(ctx context.Context, in *ListDeadlinesRequest, opts ...grpc.CallOption) (*ListDeadlinesResponse, error)
+	// MoveDeadlines gives runs other deadlines, or none.
+	MoveDeadlines(ctx context.Context, in *MoveDeadlinesRequest, opts ...grpc.CallOption) (*MoveDeadlinesResponse, error)
 	// ListDueSchedules returns schedules by when they fire next.
 	ListDueSchedules(ctx context.Context, in *ListDueSchedulesRequest, opts ...grpc.CallOption) (*ListDueSchedulesResponse, error)
 	// SetSchedules makes an environment's schedules exactly these. FAILED_PRECONDITION: its functions changed since.
@@ -257,6 +263,26 @@ func (c *stateServiceClient) EndLookBacks(ctx context.Context, in *EndLookBacksR
 	return out, nil
 }
 
+func (c *stateServiceClient) ListDeadlines(ctx context.Context, in *ListDeadlinesRequest, opts ...grpc.CallOption) (*ListDeadlinesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDeadlinesResponse)
+	err := c.cc.Invoke(ctx, StateService_ListDeadlines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) MoveDeadlines(ctx context.Context, in *MoveDeadlinesRequest, opts ...grpc.CallOption) (*MoveDeadlinesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveDeadlinesResponse)
+	err := c.cc.Invoke(ctx, StateService_MoveDeadlines_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stateServiceClient) ListDueSchedules(ctx context.Context, in *ListDueSchedulesRequest, opts ...grpc.CallOption) (*ListDueSchedulesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDueSchedulesResponse)
@@ -374,6 +400,10 @@ type StateServiceServer interface {
 	ListLookBacks(context.Context, *ListLookBacksRequest) (*ListLookBacksResponse, error)
 	// EndLookBacks says that they were.
 	EndLookBacks(context.Context, *EndLookBacksRequest) (*EndLookBacksResponse, error)
+	// ListDeadlines returns when somebody is to look whether runs take too long.
+	ListDeadlines(context.Context, *ListDeadlinesRequest) (*ListDeadlinesResponse, error)
+	// MoveDeadlines gives runs other deadlines, or none.
+	MoveDeadlines(context.Context, *MoveDeadlinesRequest) (*MoveDeadlinesResponse, error)
 	// ListDueSchedules returns schedules by when they fire next.
 	ListDueSchedules(context.Context, *ListDueSchedulesRequest) (*ListDueSchedulesResponse, error)
 	// SetSchedules makes an environment's schedules exactly these. FAILED_PRECONDITION: its functions changed since.
@@ -444,6 +474,12 @@ func (UnimplementedStateServiceServer) ListLookBacks(context.Context, *ListLookB
 }
 func (UnimplementedStateServiceServer) EndLookBacks(context.Context, *EndLookBacksRequest) (*EndLookBacksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndLookBacks not implemented")
+}
+func (UnimplementedStateServiceServer) ListDeadlines(context.Context, *ListDeadlinesRequest) (*ListDeadlinesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDeadlines not implemented")
+}
+func (UnimplementedStateServiceServer) MoveDeadlines(context.Context, *MoveDeadlinesRequest) (*MoveDeadlinesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveDeadlines not implemented")
 }
 func (UnimplementedStateServiceServer) ListDueSchedules(context.Context, *ListDueSchedulesRequest) (*ListDueSchedulesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDueSchedules not implemented")
@@ -760,6 +796,42 @@ func _StateService_EndLookBacks_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StateService_ListDeadlines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDeadlinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListDeadlines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListDeadlines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListDeadlines(ctx, req.(*ListDeadlinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_MoveDeadlines_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveDeadlinesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).MoveDeadlines(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_MoveDeadlines_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).MoveDeadlines(ctx, req.(*MoveDeadlinesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StateService_ListDueSchedules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDueSchedulesRequest)
 	if err := dec(in); err != nil {
@@ -970,6 +1042,14 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EndLookBacks",
 			Handler:    _StateService_EndLookBacks_Handler,
+		},
+		{
+			MethodName: "ListDeadlines",
+			Handler:    _StateService_ListDeadlines_Handler,
+		},
+		{
+			MethodName: "MoveDeadlines",
+			Handler:    _StateService_MoveDeadlines_Handler,
 		},
 		{
 			MethodName: "ListDueSchedules",

@@ -54,6 +54,11 @@ type Catalog struct {
 	ScheduledRevision int64
 }
 
+type Deadline struct {
+	RunID pgtype.UUID
+	DueAt pgtype.Timestamptz
+}
+
 type Event struct {
 	ID            pgtype.UUID
 	EnvironmentID pgtype.UUID
