@@ -21,8 +21,7 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (decision, error)
 		return decision{transition: engine.Wake(lease.Item, lease.Generation, time.Now())}, err
 	}
 	call, err := v.call(ctx, lease)
-	var late *lateError
-	if errors.As(err, &late) {
+	if late, ok := errors.AsType[*lateError](err); ok {
 		heard := v.service.heard.in(late.state.Run.Environment)
 		return decision{transition: engine.Cancel(late.state, time.Now(), heard), cancels: &late.state}, nil
 	}
