@@ -4,33 +4,68 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/engine"
 	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
+	"github.com/stepwell/stepwell/services/state/store"
 )
 
-const (
-	// deadlinesEvery is how often runs are looked for that take too long.
-	deadlinesEvery = time.Second
-	// deadlinesPerPage bounds the runs that are looked at together.
-	deadlinesPerPage = 200
-)
+// deadlinesPerPage bounds the runs that are looked at together.
+const deadlinesPerPage = 200
 
-// cancelLate cancels the runs that take too long. Several runners may do so at once: a run is cancelled once.
+// cancelLate cancels the runs that take too long, each at its time, until it is time for the next pass. Several runners may
+// do so at once: a run is cancelled once.
 func (s *Service) cancelLate(ctx context.Context) error {
+	end := time.Now().Add(s.config.CronEvery)
 	for {
 		now := time.Now()
-		due, err := s.deps.State.Deadlines(ctx, now, deadlinesPerPage)
+		s.nextDeadline.Store(end.UnixNano()) // what comes from here on may be missed by the look
+		due, err := s.deps.State.Deadlines(ctx, end, deadlinesPerPage)
 		if err != nil {
 			return fmt.Errorf("look for deadlines: %w", err)
 		}
-		if len(due) == 0 {
-			return nil
+		toCome := slices.IndexFunc(due, func(d stepwell.Deadline) bool { return d.At.After(now) })
+		if toCome < 0 {
+			toCome = len(due)
 		}
-		if err := s.lookAtDeadlines(ctx, due, now); err != nil {
-			return err
+		if toCome > 0 {
+			if err := s.lookAtDeadlines(ctx, due[:toCome], now); err != nil {
+				return err
+			}
+			continue
+		}
+		next := end
+		if len(due) > 0 {
+			next = due[0].At
+		}
+		s.nextDeadline.Store(next.UnixNano())
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.deadlineComes:
+		case <-time.After(next.Sub(now)):
+			if !next.Before(end) {
+				return nil
+			}
+		}
+	}
+}
+
+// expect says that runs were started that are to be looked at before the next one that is known.
+func (s *Service) expect(request store.Ingest) {
+	for _, event := range request.Events {
+		for _, start := range event.Starts {
+			if start.Deadline.IsZero() || start.Deadline.UnixNano() >= s.nextDeadline.Load() {
+				continue
+			}
+			select {
+			case s.deadlineComes <- struct{}{}:
+			default: // it will look anyway
+			}
+			return
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (s *Service) Run(ctx context.Context) error {
 		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile), nil},
 		{"rebuild the queue", s.config.RebuildEvery, s.rebuild, nil},
 		{"fire cron triggers", s.config.CronEvery, s.fireTimers, nil},
-		{"cancel late runs", deadlinesEvery, s.cancelLate, nil},
+		{"cancel late runs", s.config.CronEvery, s.cancelLate, nil},
 	} {
 		duties.Go(func() { s.repeat(ctx, d) })
 	}

@@ -110,6 +110,7 @@ func (s *Service) ingest(
 			return store.Ingested{}, err
 		default:
 			s.started(ctx, request, results[0])
+			s.expect(request)
 			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
 			if results[0].ForRunner {
 				s.nudge()

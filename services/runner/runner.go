@@ -125,6 +125,10 @@ type Service struct {
 	expressions expr.Cache
 	// toRoute and toLookBack hold a token if somebody knows of something to be done.
 	toRoute, toLookBack chan struct{}
+	// deadlineComes holds a token if a run was started that is to be looked at before nextDeadline, in nanoseconds of Unix
+	// time.
+	deadlineComes chan struct{}
+	nextDeadline  atomic.Int64
 	// keeps says that this runner keeps the queue filled, as far as it knows.
 	keeps   atomic.Bool
 	tracer  telemetry.Tracer
@@ -146,7 +150,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{},
-		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), tracer: deps.Telemetry.Tracer(),
+		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), deadlineComes: make(chan struct{}, 1), tracer: deps.Telemetry.Tracer(),
 	}
 	meter := deps.Telemetry.Meter()
 	var err1, err2 error

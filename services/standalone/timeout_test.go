@@ -24,7 +24,7 @@ func TestI16_RunThatTakesTooLongIsCancelled(t *testing.T) {
 			return "done"
 		}},
 		"app-works": {event: "work", timeouts: within, code: func(*steps) any {
-			time.Sleep(2 * time.Minute)
+			<-time.After(2 * time.Minute)
 			return "done"
 		}},
 		"app-waits": {event: "wait", timeouts: within, code: func(s *steps) any {
@@ -58,7 +58,7 @@ func TestI16_RunThatStartsTooLateIsCancelled(t *testing.T) {
 	inWorld(t, map[string]function{
 		"app-late": {event: "late", timeouts: within, code: func(*steps) any { return "done" }},
 		"app-slow": {event: "slow", timeouts: within, code: func(*steps) any {
-			time.Sleep(30 * time.Second)
+			<-time.After(30 * time.Second)
 			return "done"
 		}},
 	}, func(t *testing.T, w *world) {
