@@ -20,11 +20,15 @@ func (v *visit) decide(ctx context.Context, lease queue.Lease) (decision, error)
 		err := v.service.claim(ctx, lease, time.Time{})
 		return decision{transition: engine.Wake(lease.Item, lease.Generation, time.Now())}, err
 	}
-	call, err := v.call(ctx, lease)
-	if late, ok := errors.AsType[*lateError](err); ok {
-		heard := v.service.heard.in(late.state.Run.Environment)
-		return decision{transition: engine.Cancel(late.state, time.Now(), heard), cancels: &late.state}, nil
+	state, item, err := v.load(ctx, lease.Item.ID)
+	if err != nil {
+		return decision{}, err
 	}
+	now := time.Now()
+	if over, _ := engine.Timeout(state.Run, state.Function.FlowControl, now); over {
+		return decision{transition: engine.Cancel(state, now, v.service.heard.in(state.Run.Environment)), cancels: &state}, nil
+	}
+	call, err := v.call(ctx, lease, state, item, now)
 	if err != nil {
 		return decision{}, err
 	}
@@ -69,24 +73,18 @@ func (s *Service) again(ctx context.Context, d decision, refusal error) (_ decis
 	return decision{transition: engine.Settle(*d.call), call: d.call}, true
 }
 
-// call calls the app for the item and returns what there is to decide about.
-func (v *visit) call(ctx context.Context, lease queue.Lease) (*engine.Call, error) {
+// call calls the app for the item of a run that was loaded, and returns what there is to decide about.
+func (v *visit) call(
+	ctx context.Context, lease queue.Lease, state stepwell.RunState, item stepwell.Item, now time.Time,
+) (_ *engine.Call, err error) {
 	s, id := v.service, lease.Item.ID
-	state, item, err := v.load(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	flow, now := state.Function.FlowControl, time.Now()
-	if over, _ := engine.Timeout(state.Run, flow, now); over {
-		return nil, &lateError{state}
-	}
 	origin := originOf(state.Function.URL)
-	outage, admitted := s.circuits.admit(origin, time.Now())
+	outage, admitted := s.circuits.admit(origin, now)
 	if !admitted {
 		return s.miss(state, outage.missedBy(item), lease.Generation, outage)
 	}
 	var began time.Time
-	if engine.HasTimeouts(flow) && state.Run.StartedAt.IsZero() {
+	if engine.HasTimeouts(state.Function.FlowControl) && state.Run.StartedAt.IsZero() {
 		began = now
 	}
 	if lease.Generation > 1 || !began.IsZero() {
@@ -148,11 +146,6 @@ func (s *Service) claim(ctx context.Context, lease queue.Lease, began time.Time)
 	}
 	return nil
 }
-
-// lateError is why a run is cancelled instead of called.
-type lateError struct{ state stepwell.RunState }
-
-func (e *lateError) Error() string { return "the run takes too long" }
 
 // outageError is why an item is given back until its app may be called again.
 type outageError struct{ outage }

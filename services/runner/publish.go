@@ -131,7 +131,7 @@ func (s *Service) started(ctx context.Context, request store.Ingest, ingested st
 			switch run := ingested.Runs[i][j]; {
 			case run.Skipped:
 				s.runs.Skipped(ctx, start.Run.Function)
-			case !run.Existed:
+			case run.Started():
 				s.runs.Scheduled(ctx, start.Run.Function)
 			}
 		}

@@ -80,7 +80,7 @@ func (m *metrics) countIngested(ctx context.Context, request store.Ingest, inges
 	m.events.Add(ctx, len(request.Events), labels)
 	for i, event := range request.Events {
 		for j, start := range event.Starts {
-			if i < len(ingested.Runs) && j < len(ingested.Runs[i]) && !ingested.Runs[i][j].Existed && !ingested.Runs[i][j].Skipped && len(start.Waits) > 0 {
+			if i < len(ingested.Runs) && j < len(ingested.Runs[i]) && ingested.Runs[i][j].Started() && len(start.Waits) > 0 {
 				m.waits.Add(ctx, len(start.Waits), m.waitKinds[stepwell.WaitCancel])
 			}
 		}

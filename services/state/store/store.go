@@ -107,6 +107,9 @@ type StartedRun struct {
 	Skipped bool
 }
 
+// Started tells whether the run was started now.
+func (r StartedRun) Started() bool { return !r.Existed && !r.Skipped }
+
 // Loader loads what calls to apps are made of.
 type Loader interface {
 	// LoadRuns returns what deciding the runs' next transitions needs, in the same order, as of all commits that were

@@ -68,7 +68,7 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 			run.events = append(run.events, in.Event.ID)
 			if runs[i].Skipped {
 				s.ended(run)
-			} else if !runs[i].Existed {
+			} else if runs[i].Started() {
 				result.Opened = append(result.Opened, run.run.Progress.Open...)
 				if !start.Deadline.IsZero() {
 					s.deadlines[start.Run.ID] = start.Deadline

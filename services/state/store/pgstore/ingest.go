@@ -135,7 +135,7 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 			for _, start := range i.Starts {
 				names.register(start.Waits)
 				if start.Rate != nil {
-					names.count(rateKeyOf(start))
+					names.count(startKeyOf(start, start.Rate.Key))
 				}
 			}
 			if !request.Unrouted {
@@ -225,7 +225,7 @@ func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store
 			runs := make([]store.StartedRun, len(e.Starts))
 			for j := range e.Starts {
 				runs[j] = starts[at].result
-				if !runs[j].Existed && !runs[j].Skipped {
+				if runs[j].Started() {
 					results[i].Opened = append(results[i].Opened, starts[at].Run.Progress.Open...)
 				}
 				at++

@@ -2,11 +2,9 @@ package pgstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"time"
 
-	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store/pgstore/internal/pgsql"
 )
 
@@ -19,12 +17,6 @@ type rated struct {
 	at   map[int64]time.Time
 }
 
-// rateKeyOf is the key of a start's rate, as a hash.
-func rateKeyOf(start stepwell.RunStart) startKey {
-	hash := sha256.Sum256([]byte(start.Rate.Key))
-	return startKey{start.Run.Function, string(hash[:keyHashBytes])}
-}
-
 // limitRates records those of the new starts as skipped that their rates do not allow. The locks of the rates are held.
 func (in *ingestion) limitRates(ctx context.Context, conn sender, p *pipeline) error {
 	var keys []*rated
@@ -33,7 +25,7 @@ func (in *ingestion) limitRates(ctx context.Context, conn sender, p *pipeline) e
 		if start.Rate == nil || start.result.Existed {
 			continue
 		}
-		key := rateKeyOf(start.RunStart)
+		key := startKeyOf(start.RunStart, start.Rate.Key)
 		if byKey[key] == nil {
 			byKey[key] = &rated{key: key, at: map[int64]time.Time{}}
 			keys = append(keys, byKey[key])

@@ -39,17 +39,19 @@ const keyHashBytes = 16
 // startKeysOf are the keys of a start. A run's id is derived from its event's, so that the event's own id needs no row.
 func startKeysOf(start stepwell.RunStart, event stepwell.EventID) []startKey {
 	var keys []startKey
-	add := func(text string) {
-		hash := sha256.Sum256([]byte(text))
-		keys = append(keys, startKey{start.Run.Function, string(hash[:keyHashBytes])})
-	}
 	if start.Key != event.String() {
-		add(start.Key)
+		keys = append(keys, startKeyOf(start, start.Key))
 	}
 	if start.Once != "" {
-		add("once\n" + start.Once) // no event's key has a control character
+		keys = append(keys, startKeyOf(start, "once\n"+start.Once)) // no event's key has a control character
 	}
 	return keys
+}
+
+// startKeyOf is a key of the function of a start, as a hash.
+func startKeyOf(start stepwell.RunStart, text string) startKey {
+	hash := sha256.Sum256([]byte(text))
+	return startKey{start.Run.Function, string(hash[:keyHashBytes])}
 }
 
 // resolveStarts finds out where keyed starts, and those of events that were routed before, lead.
