@@ -30,6 +30,7 @@ func (s *Service) Run(ctx context.Context) error {
 		{"feed the queue", s.config.FeedEvery, s.asKeeper(s.feed), nil},
 		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile), nil},
 		{"rebuild the queue", s.config.RebuildEvery, s.rebuild, nil},
+		{"limit the queue", s.config.RebuildEvery, s.limit, s.limits.toSay},
 		{"fire cron triggers", s.config.CronEvery, s.fireTimers, nil},
 		{"cancel late runs", s.config.CronEvery, s.cancelLate, nil},
 	} {

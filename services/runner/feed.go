@@ -115,7 +115,7 @@ func (s *Service) rebuild(ctx context.Context) error {
 // fill puts everything into the shards that belongs there, but gives those up whose lock is lost: they were lost again, or
 // are another runner's. Items that are opened from now on are not its business: who opens them puts them there.
 func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
-	began, count := time.Now(), 0
+	began, count, counts := time.Now(), 0, map[int]int{}
 	// Whatever is not parked is due within the horizon of the time it was opened.
 	due := store.DueQuery{Before: began.Add(stepwell.Horizon + time.Minute), Limit: pageSize}
 	_, err := s.sweep(ctx, due, 0, func(items []stepwell.Item) error {
@@ -124,8 +124,9 @@ func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
 		}
 		var lost []stepwell.Item
 		for _, item := range items {
-			if _, mine := shards[s.deps.Queue.ShardOf(item)]; mine {
+			if shard := s.deps.Queue.ShardOf(item); shards[shard] != (queue.Lock{}) {
 				lost = append(lost, item)
+				counts[shard]++
 			}
 		}
 		count += len(lost)
@@ -134,8 +135,15 @@ func (s *Service) fill(ctx context.Context, shards map[int]queue.Lock) error {
 	if err != nil {
 		return err
 	}
-	for _, lock := range shards {
-		if err := s.deps.Queue.MarkRebuilt(ctx, lock); err != nil {
+	if err := s.limitAnew(ctx); err != nil {
+		return err
+	}
+	for shard, lock := range shards {
+		limitedFrom := time.Now()
+		if counts[shard] > 0 {
+			limitedFrom = limitedFrom.Add(s.config.LostLeasesFor)
+		}
+		if err := s.deps.Queue.MarkRebuilt(ctx, lock, limitedFrom); err != nil {
 			return fmt.Errorf("mark shard %d as rebuilt: %w", lock.Shard, err)
 		}
 	}

@@ -16,10 +16,18 @@ type flow struct {
 	priority    *expr.Program
 	rate        *stepwell.RateLimit
 	rateKey     *expr.Program
+	limits      []limit
+}
+
+// limit is a limit that the queue enforces. Its program is nil if it is one of the whole function.
+type limit struct {
+	stepwell.Limit
+	program *expr.Program
 }
 
 // compileFlow compiles what a function has. They were compiled when the function was synced.
-func compileFlow(control stepwell.FlowControl) (f flow, problems []error) {
+func compileFlow(function stepwell.Function) (f flow, problems []error) {
+	control := function.FlowControl
 	compile := func(what, source string) *expr.Program {
 		if source == "" {
 			return nil
@@ -36,6 +44,9 @@ func compileFlow(control stepwell.FlowControl) (f flow, problems []error) {
 	if control.RateLimit != nil && control.Idempotency == "" {
 		f.rate = control.RateLimit
 		f.rateKey = compile("rateLimit.key", control.RateLimit.Key)
+	}
+	for _, l := range function.Limits() {
+		f.limits = append(f.limits, limit{l, compile("the key of a limit", l.Expression)})
 	}
 	return f, problems
 }
@@ -66,7 +77,26 @@ func (f flow) control(start *stepwell.RunStart, event stepwell.Event, variables 
 	if f.priority != nil {
 		start.Prioritize(f.priorityOf(vars()))
 	}
+	if len(f.limits) > 0 {
+		start.Limit(f.limitKeys(vars))
+	}
 	return nil
+}
+
+// invalidKey is the value of limits' keys that cannot be evaluated. Runs with it share the limit.
+const invalidKey = "<invalid>"
+
+// limitKeys are the values of the function's limits.
+func (f flow) limitKeys(vars func() expr.Vars) []stepwell.LimitKey {
+	keys := make([]stepwell.LimitKey, len(f.limits))
+	for i, l := range f.limits {
+		key, err := keyOf(l.program, vars)
+		if err != nil {
+			key.Text = invalidKey
+		}
+		keys[i] = stepwell.NewLimitKey(l.LimitName, key.Text)
+	}
+	return keys
 }
 
 // keyOf is the key that a limit has; empty if the function has none.

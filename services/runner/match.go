@@ -64,7 +64,7 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 			continue
 		}
 		fresh.bySlug[function.Slug] = function
-		controls, problems := compileFlow(function.FlowControl)
+		controls, problems := compileFlow(function)
 		fresh.flows[function.ID] = controls
 		for _, problem := range problems {
 			s.deps.Log.ErrorContext(ctx, "flow control cannot be compiled",
@@ -78,6 +78,7 @@ func (s *Service) refresh(ctx context.Context, environment stepwell.EnvironmentI
 			}
 		}
 	}
+	s.limits.learn(catalog)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if newest := s.indexes[environment]; newest == nil || newest.revision < fresh.revision {

@@ -45,6 +45,7 @@ type State interface {
 // Queue is what the service needs of the queue.
 type Queue interface {
 	queue.Producer
+	queue.Limiter
 	queue.Shards
 	// Stats is that of queue.Inspector.
 	Stats(ctx context.Context, now time.Time) (queue.Stats, error)
@@ -61,6 +62,8 @@ type Config struct {
 	OverdueAfter   time.Duration `koanf:"overdue_after" doc:"how long after its time an item is taken for missing"`
 	// RebuildEvery is how soon a lost shard of the queue is noticed.
 	RebuildEvery time.Duration `koanf:"rebuild_every" doc:"how soon a lost shard of the queue is noticed"`
+	// LostLeasesFor is how long whoever has leases that the queue lost may go on without knowing it.
+	LostLeasesFor time.Duration `koanf:"lost_leases_for" doc:"for how long items with limits wait when the queue was lost, since others of them may still be worked on: lease_for of the executors"`
 	// CronEvery is how soon a new cron trigger is noticed. Those that are known fire on time.
 	CronEvery time.Duration `koanf:"cron_every" doc:"how often due cron triggers are looked for, ahead of their time; also how soon a new one is noticed"`
 	// CronCatchUp bounds how late an instant of a cron trigger is fired. At most the events' dedupe window.
@@ -71,7 +74,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		RouteEvery: 2 * time.Second, FeedEvery: time.Minute, RebuildEvery: time.Second,
-		ReconcileEvery: 10 * time.Second, OverdueAfter: 10 * time.Second,
+		ReconcileEvery: 10 * time.Second, OverdueAfter: 10 * time.Second, LostLeasesFor: 30 * time.Second,
 		CronEvery: time.Second, CronCatchUp: time.Hour,
 	}
 }
@@ -89,6 +92,7 @@ func (c Config) Validate() error {
 		{"reconcile_every", c.ReconcileEvery, time.Hour},
 		{"overdue_after", c.OverdueAfter, time.Hour},
 		{"rebuild_every", c.RebuildEvery, time.Hour},
+		{"lost_leases_for", c.LostLeasesFor, time.Hour},
 		{"cron_every", c.CronEvery, time.Hour},
 	} {
 		if setting.value <= 0 || setting.value > setting.most {
@@ -129,6 +133,7 @@ type Service struct {
 	// time.
 	deadlineComes chan struct{}
 	nextDeadline  atomic.Int64
+	limits        *limits
 	// keeps says that this runner keeps the queue filled, as far as it knows.
 	keeps   atomic.Bool
 	tracer  telemetry.Tracer
@@ -150,7 +155,8 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{},
-		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), deadlineComes: make(chan struct{}, 1), tracer: deps.Telemetry.Tracer(),
+		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), deadlineComes: make(chan struct{}, 1),
+		limits: newLimits(), tracer: deps.Telemetry.Tracer(),
 	}
 	meter := deps.Telemetry.Meter()
 	var err1, err2 error

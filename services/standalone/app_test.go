@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -35,7 +36,9 @@ type function struct {
 	idempotency string
 	rateLimit   map[string]any
 	timeouts    map[string]string
-	code        func(s *steps) any
+	// flow are other options of flow control, as SDKs send them.
+	flow map[string]any
+	code func(s *steps) any
 }
 
 // call is one call that the app got.
@@ -137,14 +140,16 @@ func (a *app) registration() map[string]any {
 		if f.cron != "" {
 			triggers = append(triggers, map[string]any{"cron": f.cron})
 		}
-		functions = append(functions, map[string]any{
+		registered := map[string]any{
 			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel, "idempotency": f.idempotency,
 			"rateLimit": f.rateLimit, "timeouts": f.timeouts,
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},
 			}},
-		})
+		}
+		maps.Copy(registered, f.flow)
+		functions = append(functions, registered)
 	}
 	return map[string]any{"app_id": "app", "sdk": "test:v1", "url": appURL, "functions": functions}
 }

@@ -14,6 +14,14 @@
 //	Q6 A lease that expired LeasesMax times makes the item dead: it leaves the queue's way until it is redriven.
 //	Q7 (I7) A shard that lost what was in it says so until somebody rebuilt it, and never because of a rebuilding that was
 //	   itself undone.
+//	Q8 (I20) Of the items that share a concurrency key, never more are leased than its limit. What a holder has that says
+//	   nothing any more is free when its lease expires (I23).
+//	Q9 (I21) In no window of a throttle's period are more items leased for the first time than its limit; but what was given
+//	   back by Release was not.
+//	Q10 A lane that waits for a limit is leased from as soon as the limit allows; nobody looks at it before.
+//
+// Limits are counted as those of lanes: by the limit keys of their items, and by the limit of the whole function, which
+// also counts for items that were opened when it had none.
 //
 // A driver may divide the queue into shards (see Shards). It then keeps Q4 and Q5 within each shard and takes from the
 // shards in turn, so that over all of them order and fairness hold but for the few items that a turn takes.
@@ -83,6 +91,24 @@ type Inspector interface {
 	Redrive(ctx context.Context, now time.Time, id stepwell.ItemID) error
 }
 
+// Limiter is for those who know what the limits of functions are.
+type Limiter interface {
+	// SetLimits says how much of functions may be leased from now on, of items that are in, too; what was said with a later
+	// revision counts. Items with limit keys wait until it is known what their function's limits are. Errors:
+	// stepwell.ErrUnavailable; then it may count in some shards.
+	SetLimits(ctx context.Context, functions []FunctionLimits) error
+}
+
+// FunctionLimits are what may be leased of a function.
+type FunctionLimits struct {
+	Function stepwell.FunctionID
+	// Revision orders what is said of the function.
+	Revision int64
+	// Paused says that nothing is leased that calls the app.
+	Paused bool
+	Limits []stepwell.Limit
+}
+
 // Shards is for those who keep the queue filled. A queue consists of one or more shards; each may be lost on its own, and
 // is then rebuilt from the store. Shards are numbered from 0, and their number does not change.
 type Shards interface {
@@ -94,9 +120,10 @@ type Shards interface {
 	// those that lost it since (Q7). A new queue is lost, so that it is filled. Errors: stepwell.ErrUnavailable.
 	Lost(ctx context.Context) ([]int, error)
 	// MarkRebuilt says that the lock's shard has again all it should have. The caller took the lock before it began to
-	// enqueue; if the shard was lost again since, so was the lock. Errors: stepwell.ErrLeaseLost if the lock is not the
-	// owner's any more, then the shard is not marked; stepwell.ErrUnavailable.
-	MarkRebuilt(ctx context.Context, lock Lock) error
+	// enqueue; if the shard was lost again since, so was the lock. Items with limits are leased from an instant on, when
+	// whoever has leases that the shard lost knows it; of a shard that is lost they are not leased at all (Q8). Errors:
+	// stepwell.ErrLeaseLost if the lock is not the owner's any more, then the shard is not marked; stepwell.ErrUnavailable.
+	MarkRebuilt(ctx context.Context, lock Lock, limitedFrom time.Time) error
 	// TryLock takes the lock for some time, or prolongs it if it is the owner's already. It returns false if it is
 	// another's. Errors: stepwell.ErrUnavailable; then it may be taken.
 	TryLock(ctx context.Context, lock Lock, lasts time.Duration) (bool, error)
@@ -123,6 +150,7 @@ type Queue interface {
 	Producer
 	Consumer
 	Inspector
+	Limiter
 	Shards
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 )
 
@@ -137,7 +136,8 @@ type Item struct {
 	Generation int
 	// Priority moves the item ahead of others in its lane that are due, by this much.
 	Priority time.Duration
-	// Limits are the keys that share the item's limits; with Function they make its lane.
+	// Limits are the keys that share the item's limits; with Function they make its lane. Items that call no app have them
+	// too, so that all items of a run are found in one place, but do not count towards them.
 	Limits []LimitKey
 }
 
@@ -167,80 +167,6 @@ func Unparked(items []Item) []Item {
 // CountedAttempt is the attempt as the app sees it and as the retry budget counts it.
 func (i Item) CountedAttempt() int { return i.Attempt - i.Forgiven }
 
-// Lane names the items that share the same limits: those of one function with the same limit keys.
-func (i Item) Lane() Lane {
-	if len(i.Limits) == 0 {
-		return Lane(i.Function.String())
-	}
-	var b strings.Builder
-	b.WriteString(i.Function.String())
-	for _, limit := range i.Limits {
-		b.WriteByte('/')
-		b.WriteString(strconv.Itoa(int(limit.Kind)))
-		b.WriteByte('.')
-		b.WriteString(strconv.Itoa(limit.Index))
-		b.WriteByte('=')
-		b.WriteString(strconv.Quote(limit.Value))
-	}
-	return Lane(b.String())
-}
-
-// Lane is a function and the values of its limit keys. Its text is `<function>` and, for each limit key,
-// `/<kind>.<index>="<value>"` with the value quoted as in Go.
-type Lane string
-
-// Parse returns the function and the limit keys of which the lane was made. ErrInvalid: the text is no lane.
-func (l Lane) Parse() (FunctionID, []LimitKey, error) {
-	head, rest, limited := strings.Cut(string(l), "/")
-	function, err := uuid.Parse(head)
-	item := Item{Function: FunctionID{function}}
-	for err == nil && limited {
-		var key LimitKey
-		key, rest, err = cutLimitKey(rest)
-		item.Limits = append(item.Limits, key)
-		rest, limited = strings.CutPrefix(rest, "/")
-	}
-	if err != nil || item.Lane() != l { // another way to write it would be another lane
-		return FunctionID{}, nil, Invalidf("%q is no lane", string(l))
-	}
-	return item.Function, item.Limits, nil
-}
-
-// cutLimitKey reads the limit key at the beginning of a lane's rest.
-func cutLimitKey(text string) (key LimitKey, rest string, _ error) {
-	name, value, _ := strings.Cut(text, "=")
-	kind, index, _ := strings.Cut(name, ".")
-	quoted, err := strconv.QuotedPrefix(value)
-	if err != nil {
-		return LimitKey{}, "", err
-	}
-	if key.Value, err = strconv.Unquote(quoted); err != nil {
-		return LimitKey{}, "", err
-	}
-	number, _ := strconv.Atoi(kind)
-	key.Kind = LimitKind(number)
-	key.Index, _ = strconv.Atoi(index)
-	return key, value[len(quoted):], nil
-}
-
-// LimitKey is the value that one of a function's limits has for a run.
-type LimitKey struct {
-	// Kind and Index name the limit: the Index-th of its kind in the function's FlowControl.
-	Kind  LimitKind
-	Index int
-	// Value is what the limit's key expression yielded; empty if it has none.
-	Value string
-}
-
-// LimitKind is a limit that the queue enforces.
-type LimitKind int
-
-// The kinds.
-const (
-	LimitConcurrency LimitKind = iota
-	LimitThrottle
-)
-
 // NewDiscovery is the number-th discovery of the run.
 func NewDiscovery(run Run, number int, dueAt time.Time) Item {
 	return newItem(run, ItemDiscovery, "", number, dueAt)
@@ -263,7 +189,7 @@ func newItem(run Run, kind ItemKind, step StepID, number int, dueAt time.Time) I
 
 // Of is the item with what it has from its run, and so with its id.
 func (i Item) Of(run Run) Item {
-	i.Run, i.Function, i.Priority, i.Limits = run.ID, run.Function, run.Priority, run.Limits
+	i.Run, i.Function, i.Priority, i.Limits = run.ID, run.Function, run.Priority, i.limitsOf(run.Limits)
 	i.ID = i.id()
 	return i
 }
@@ -273,6 +199,7 @@ func (i Item) Next(dueAt time.Time) Item {
 	i.Attempt++
 	i.DueAt = dueAt
 	i.Generation = 0
+	i.Limits = i.limitsOf(i.Limits)
 	i.ID = i.id()
 	return i
 }

@@ -18,7 +18,7 @@ func newRun(t require.TestingT) stepwell.Run {
 	require.NoError(t, err)
 	return stepwell.Run{
 		ID: id, Function: stepwell.NewFunctionID(stepwell.NewAppID(stepwell.DefaultEnvironment(), "shop"), "shop-charge"),
-		Priority: time.Minute, Limits: []stepwell.LimitKey{{Kind: stepwell.LimitThrottle, Index: 1, Value: "eu"}},
+		Priority: time.Minute, Limits: []stepwell.LimitKey{{Value: "eu"}},
 	}
 }
 
@@ -167,62 +167,6 @@ func TestItemsThatDifferHaveDifferentIDs(t *testing.T) {
 		a, b := draw.Draw(t, "a"), draw.Draw(t, "b")
 		require.Equal(t, a == b, id(a) == id(b), "%s %s", id(a), id(b))
 	})
-}
-
-func TestLaneIsTheFunctionAndItsLimitKeys(t *testing.T) {
-	t.Parallel()
-	run := newRun(t)
-	item := stepwell.Item{Function: run.Function}
-	require.Equal(t, stepwell.Lane("4df6e8b1-b9bd-5722-b1db-37550bb04c00"), item.Lane())
-	item.Limits = []stepwell.LimitKey{
-		{Kind: stepwell.LimitConcurrency, Index: 0, Value: "eu"}, {Kind: stepwell.LimitThrottle, Index: 1, Value: ""},
-	}
-	require.Equal(t, stepwell.Lane(`4df6e8b1-b9bd-5722-b1db-37550bb04c00/0.0="eu"/1.1=""`), item.Lane())
-}
-
-// TestLanesAreEqualOnlyForEqualKeys: a key's value is what a customer sends, so it may look like anything.
-func TestLanesAreEqualOnlyForEqualKeys(t *testing.T) {
-	t.Parallel()
-	value := rapid.SampledFrom([]string{"", "a", `"`, `a"/0.0="b`, "b", `\`, `/0.0=""`, "\xff", "\xfe"})
-	key := rapid.Custom(func(t *rapid.T) stepwell.LimitKey {
-		return stepwell.LimitKey{
-			Kind:  stepwell.LimitKind(rapid.IntRange(0, 1).Draw(t, "kind")),
-			Index: rapid.IntRange(0, 11).Draw(t, "index"), Value: value.Draw(t, "value"),
-		}
-	})
-	keys := rapid.SliceOfN(key, 0, 3)
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := stepwell.Item{Limits: keys.Draw(t, "a")}, stepwell.Item{Limits: keys.Draw(t, "b")}
-		a.Function = stepwell.FunctionID{UUID: [16]byte{byte(rapid.IntRange(0, 255).Draw(t, "function"))}}
-		b.Function = a.Function
-		function, limits, err := a.Lane().Parse()
-		require.NoError(t, err)
-		require.Equal(t, a.Function, function)
-		require.Len(t, limits, len(a.Limits))
-		for i := range limits {
-			require.Equal(t, a.Limits[i], limits[i])
-		}
-		same := len(a.Limits) == len(b.Limits)
-		for i := 0; same && i < len(a.Limits); i++ {
-			same = a.Limits[i] == b.Limits[i]
-		}
-		require.Equal(t, same, a.Lane() == b.Lane(), "%s %s", a.Lane(), b.Lane())
-		b.Function = stepwell.FunctionID{UUID: [16]byte{1, 1}}
-		require.NotEqual(t, a.Lane(), b.Lane())
-	})
-}
-
-func TestTextThatIsNoLaneIsRefused(t *testing.T) {
-	t.Parallel()
-	const function = "4df6e8b1-b9bd-5722-b1db-37550bb04c00"
-	for _, text := range []string{
-		"", "/", "x", function[1:], strings.ToUpper(function), "{" + function + "}", function + "/", function + "/0.0",
-		function + "/0.0=", function + `/0.0="`, function + `/0.0=a`, function + `/0="a"`, function + `/00.0="a"`,
-		function + `/0.0="a"/`, function + `/0.0="a"x`, function + `/x.0="a"`, function + "/0.0=`a`", function + `/0.0="\u0061"`,
-	} {
-		_, _, err := stepwell.Lane(text).Parse()
-		require.ErrorIs(t, err, stepwell.ErrInvalid, text)
-	}
 }
 
 func TestItemKindsAreShownByName(t *testing.T) {

@@ -169,7 +169,18 @@ const PriorityMax = 12 * time.Hour
 // Prioritize has the run's items go ahead of others by that much.
 func (s *RunStart) Prioritize(by time.Duration) {
 	s.Run.Priority = by
-	for i := range s.Run.Progress.Open {
-		s.Run.Progress.Open[i].Priority = by
+	s.reopen()
+}
+
+// Limit has the run's items share limits with others that have the same keys.
+func (s *RunStart) Limit(keys []LimitKey) {
+	s.Run.Limits = keys
+	s.reopen()
+}
+
+// reopen gives the open items what they have from the run.
+func (s *RunStart) reopen() {
+	for i, item := range s.Run.Progress.Open {
+		s.Run.Progress.Open[i] = item.Of(s.Run)
 	}
 }

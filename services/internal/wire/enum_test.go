@@ -20,7 +20,7 @@ func TestEnumsMeanTheSameOnBothSides(t *testing.T) {
 	counts(t, "ITEM_KIND", []string{"DISCOVERY", "STEP", "SLEEP", "TIMEOUT", "INVOKE"},
 		func(k stepwell.ItemKind) protoreflect.Enum { return wire.Item(stepwell.Item{Kind: k}).GetKind() })
 	counts(t, "LIMIT_KIND", []string{"CONCURRENCY", "THROTTLE"}, func(k stepwell.LimitKind) protoreflect.Enum {
-		return wire.Item(stepwell.Item{Limits: []stepwell.LimitKey{{Kind: k}}}).GetLimits()[0].GetKind()
+		return wire.Item(stepwell.Item{Limits: []stepwell.LimitKey{{LimitName: stepwell.LimitName{Kind: k}}}}).GetLimits()[0].GetKind()
 	})
 	counts(t, "STEP_KIND",
 		[]string{"RUN", "SLEEP", "WAIT_FOR_EVENT", "WAIT_FOR_SIGNAL", "INVOKE", "FETCH", "INFER", "DEFER", "DEFER_ABORT"},

@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	functionv1 "github.com/stepwell/stepwell/proto/gen/stepwell/function/v1"
 	runv1 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
@@ -114,13 +115,16 @@ func FromItem(m *runv1.Item) stepwell.Item {
 }
 
 func limitKey(k stepwell.LimitKey) *runv1.LimitKey {
-	return &runv1.LimitKey{Kind: enum[runv1.LimitKind](k.Kind), Index: int32(k.Index), Value: k.Value}
+	return &runv1.LimitKey{
+		Kind: enum[runv1.LimitKind](k.Kind), Scope: enum[functionv1.Scope](k.Scope), Key: k.Key, Value: k.Value,
+	}
 }
 
 func fromLimitKey(m *runv1.LimitKey) stepwell.LimitKey {
-	return stepwell.LimitKey{
-		Kind: fromEnum[stepwell.LimitKind](m.GetKind()), Index: int(m.GetIndex()), Value: m.GetValue(),
+	name := stepwell.LimitName{
+		Kind: fromEnum[stepwell.LimitKind](m.GetKind()), Scope: fromEnum[stepwell.Scope](m.GetScope()), Key: m.GetKey(),
 	}
+	return stepwell.LimitKey{LimitName: name, Value: m.GetValue()}
 }
 
 // ItemIDs are the texts of item ids.

@@ -3,6 +3,7 @@ package memqueue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
@@ -14,13 +15,17 @@ func (q *Queue) Lease(_ context.Context, request queue.LeaseRequest) (queue.Leas
 	defer q.mu.Unlock()
 	q.advance(request.Now)
 	var leased queue.Leased
-	for len(leased.Leases) < request.Max && len(q.ring) > 0 {
-		// The first lane gives its quantum and goes to the end of the ring.
-		l := q.ring[0]
-		q.ring = append(q.ring[1:], l)
-		n := min(queue.Quantum, l.ready.len(), request.Max-len(leased.Leases))
+	// The first lane that may gives its quantum and goes to the end of the ring. skipped is how many before it wait for limits.
+	for skipped := 0; len(leased.Leases) < request.Max && skipped < len(q.ring); {
+		l := q.ring[skipped]
+		n := min(queue.Quantum, l.ready.len(), request.Max-len(leased.Leases), q.room(l.ready.first(), request.Now))
+		if n == 0 {
+			skipped++
+			continue
+		}
+		q.ring = append(slices.Delete(q.ring, skipped, skipped+1), l)
 		for range n {
-			leased.Leases = append(leased.Leases, q.lease(l.ready.takeFirst(), request.Until))
+			leased.Leases = append(leased.Leases, q.lease(l.ready.takeFirst(), request.Now, request.Until))
 		}
 		q.dropIfEmpty(l)
 	}
@@ -29,8 +34,9 @@ func (q *Queue) Lease(_ context.Context, request queue.LeaseRequest) (queue.Leas
 }
 
 // lease hands out an entry that is nowhere.
-func (q *Queue) lease(e *entry, until time.Time) queue.Lease {
+func (q *Queue) lease(e *entry, now, until time.Time) queue.Lease {
 	e.generation++
+	q.take(e, now)
 	e.state, e.expiresAt = stateLeased, until
 	q.leased.put(e)
 	return queue.Lease{Item: e.item, Generation: e.generation, ExpiresAt: until}
@@ -43,6 +49,7 @@ func (q *Queue) advance(now time.Time) {
 	}
 	for q.leased.len() > 0 && !q.leased.first().expiresAt.After(now) {
 		e := q.leased.takeFirst()
+		q.free(e)
 		e.expiries++
 		if e.expiries >= queue.LeasesMax {
 			q.bury(e, now, fmt.Sprintf("leased %d times without being settled", e.expiries))
@@ -53,11 +60,11 @@ func (q *Queue) advance(now time.Time) {
 }
 
 func (q *Queue) nextAt(now time.Time) time.Time {
-	if len(q.ring) > 0 {
+	next := q.roomAt(now)
+	if !next.IsZero() && !next.After(now) {
 		return now
 	}
-	var next time.Time
-	if q.delayed.len() > 0 {
+	if q.delayed.len() > 0 && (next.IsZero() || q.delayed.first().item.DueAt.Before(next)) {
 		next = q.delayed.first().item.DueAt
 	}
 	if q.leased.len() > 0 && (next.IsZero() || q.leased.first().expiresAt.Before(next)) {
@@ -69,7 +76,12 @@ func (q *Queue) nextAt(now time.Time) time.Time {
 // Wait implements queue.Consumer.
 func (q *Queue) Wait(ctx context.Context, until time.Time) error {
 	q.mu.Lock()
-	changed, ready := q.changed, len(q.ring) > 0
+	now := time.Now()
+	changed, room := q.changed, q.roomAt(now)
+	ready := !room.IsZero() && !room.After(now)
+	if !room.IsZero() && (until.IsZero() || room.Before(until)) {
+		until = room
+	}
 	if q.delayed.len() > 0 && (until.IsZero() || q.delayed.first().item.DueAt.Before(until)) {
 		until = q.delayed.first().item.DueAt
 	}
@@ -129,9 +141,9 @@ func (q *Queue) Ack(_ context.Context, request queue.AckRequest) (queue.Acked, e
 	for _, item := range request.Next {
 		_, known := q.entries[item.ID]
 		e := q.enqueue(request.Now, item)
-		if request.Hold && acked.Held == nil && !known && e.state == stateReady {
+		if request.Hold && acked.Held == nil && !known && e.state == stateReady && q.holds(e, request.Now) {
 			q.displace(e)
-			lease := q.lease(e, request.HoldUntil)
+			lease := q.lease(e, request.Now, request.HoldUntil)
 			acked.Held = &lease
 		}
 	}
@@ -144,6 +156,9 @@ func (q *Queue) Release(_ context.Context, lease queue.Lease, now, dueAt time.Ti
 	defer q.mu.Unlock()
 	if e, held := q.held(lease); held {
 		q.displace(e)
+		for _, started := range q.starts { // it has not begun
+			delete(started, e.item.ID)
+		}
 		e.item.DueAt = dueAt
 		q.place(e, now)
 	}

@@ -27,6 +27,13 @@ type Queue struct {
 	dead    []*entry
 	serial  uint64
 	locks   map[string]lockHold
+	// limits are what functions are limited to, slots the items that count towards a limit at the moment, and starts when
+	// items counted within its period.
+	limits map[stepwell.FunctionID]queue.FunctionLimits
+	slots  map[limitSet]map[stepwell.ItemID]bool
+	starts map[limitSet]map[stepwell.ItemID]time.Time
+	// limitedFrom is since when items with limits are leased.
+	limitedFrom time.Time
 	// rebuilt says that the queue was filled since it was made.
 	rebuilt bool
 	// changed is closed, and replaced, when something became leasable or due earlier.
@@ -43,6 +50,9 @@ func New() *Queue {
 		delayed: entryHeap{less: func(a, b *entry) bool { return a.item.DueAt.Before(b.item.DueAt) }},
 		leased:  entryHeap{less: func(a, b *entry) bool { return a.expiresAt.Before(b.expiresAt) }},
 		locks:   map[string]lockHold{},
+		limits:  map[stepwell.FunctionID]queue.FunctionLimits{},
+		slots:   map[limitSet]map[stepwell.ItemID]bool{},
+		starts:  map[limitSet]map[stepwell.ItemID]time.Time{},
 		changed: make(chan struct{}),
 	}
 }
@@ -68,6 +78,8 @@ type entry struct {
 	reason     string
 	diedAt     time.Time
 	serial     uint64
+	// counted are the limits towards which a leased entry counts.
+	counted []limitSet
 	// at is the place in a heap.
 	at int
 }
@@ -145,6 +157,7 @@ func (q *Queue) displace(e *entry) {
 		q.delayed.remove(e)
 	case stateLeased:
 		q.leased.remove(e)
+		q.free(e)
 	case stateDead:
 		q.dead = slices.DeleteFunc(q.dead, func(d *entry) bool { return d == e })
 	}

@@ -32,13 +32,14 @@ func (q *Queue) Lost(context.Context) ([]int, error) {
 }
 
 // MarkRebuilt implements queue.Shards.
-func (q *Queue) MarkRebuilt(_ context.Context, lock queue.Lock) error {
+func (q *Queue) MarkRebuilt(_ context.Context, lock queue.Lock, limitedFrom time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if owner := q.lockOwner(lock.Name); owner != lock.Owner {
 		return fmt.Errorf("lock %s: %w", lock.Name, stepwell.ErrLeaseLost)
 	}
-	q.rebuilt = true
+	q.rebuilt, q.limitedFrom = true, limitedFrom
+	q.wake()
 	return nil
 }
 

@@ -121,8 +121,10 @@ func testLeaseReturnsTheItem(t *testing.T, f *fixture) {
 	limited := run
 	limited.ID = stepwell.NewRunID(epoch(), id, "limited")
 	limited.Limits = []stepwell.LimitKey{
-		{Kind: stepwell.LimitThrottle, Index: 1, Value: "any; \"text\"/0.0=\n\x00\xff\u2028"}, {Kind: stepwell.LimitConcurrency},
+		{LimitName: stepwell.LimitName{Key: "k"}, Value: "any; \"text\"/cf=\n\x00\xff\u2028"}, {Value: "b"},
 	}
+	f.rebuild(at(0))
+	f.limit("a", 1)
 	race := stepwell.NewStepItem(run, stepwell.ItemStep, "any; step\x00.\xff", at(0))
 	race.Race = true
 	items := []stepwell.Item{

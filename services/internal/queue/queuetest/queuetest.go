@@ -6,6 +6,7 @@ package queuetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -60,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Queue) {
 		"WaitReturnsAtOnceWhenReady":      testWaitReturnsAtOnceWhenReady,
 		"WaitEndsWithItsContext":          testWaitEndsWithItsContext,
 	}
+	maps.Copy(tests, limitTests())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

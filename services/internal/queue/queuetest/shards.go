@@ -36,7 +36,7 @@ func testLostUntilRebuilt(t *testing.T, f *fixture) {
 		require.Len(t, lost, f.ShardCount()-shard, "a new queue is lost")
 		require.Equal(t, shard, lost[0])
 		require.True(t, f.tryLock(feeder(shard, "a"), time.Minute))
-		require.NoError(t, f.MarkRebuilt(f.ctx, feeder(shard, "a")))
+		require.NoError(t, f.MarkRebuilt(f.ctx, feeder(shard, "a"), at(0)))
 	}
 	lost, err := f.Lost(f.ctx)
 	require.NoError(t, err)
@@ -44,11 +44,11 @@ func testLostUntilRebuilt(t *testing.T, f *fixture) {
 }
 
 func testOnlyTheLockMarksRebuilt(t *testing.T, f *fixture) {
-	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost, "nobody has it")
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a"), at(0)), stepwell.ErrLeaseLost, "nobody has it")
 	require.True(t, f.tryLock(feeder(0, "b"), time.Minute))
-	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost, "another has it")
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a"), at(0)), stepwell.ErrLeaseLost, "another has it")
 	require.NoError(t, f.Unlock(f.ctx, feeder(0, "b")))
-	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "b")), stepwell.ErrLeaseLost, "it was given up")
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "b"), at(0)), stepwell.ErrLeaseLost, "it was given up")
 	lost, err := f.Lost(f.ctx)
 	require.NoError(t, err)
 	require.Contains(t, lost, 0)
@@ -74,7 +74,7 @@ func testLockExpires(t *testing.T, f *fixture) {
 		taken, err := f.TryLock(f.ctx, feeder(0, "b"), time.Minute)
 		return err == nil && taken
 	}, patience, 10*time.Millisecond)
-	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a")), stepwell.ErrLeaseLost)
+	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a"), at(0)), stepwell.ErrLeaseLost)
 }
 
 // testLockIsProlongedByItsOwner: a lock that was taken for a moment outlasts one that was taken later, for longer.
@@ -88,7 +88,7 @@ func testLockIsProlongedByItsOwner(t *testing.T, f *fixture) {
 		return err == nil && taken
 	}, patience, 10*time.Millisecond)
 	require.False(t, f.tryLock(feeder(0, "b"), time.Minute))
-	require.NoError(t, f.MarkRebuilt(f.ctx, feeder(0, "a")))
+	require.NoError(t, f.MarkRebuilt(f.ctx, feeder(0, "a"), at(0)))
 }
 
 func testLostLockIsNotProlonged(t *testing.T, f *fixture) {

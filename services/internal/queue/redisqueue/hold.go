@@ -58,7 +58,7 @@ func (q *Queue) Release(ctx context.Context, lease queue.Lease, now, dueAt time.
 	}
 	s := q.shardOf(lease.Item)
 	calls := []call{
-		newCall(q.scripts.release, s.keys, "", string(lease.Item.ID), lease.Generation, micros(dueAt)),
+		newCall(q.scripts.release, s.keys, "", micros(now), string(lease.Item.ID), lease.Generation, micros(dueAt)),
 	}
 	if micros(dueAt) <= micros(now) {
 		calls = append(calls, q.advance(s, now))

@@ -33,7 +33,22 @@ const (
 	keyReasons = "reasons"
 	// keyWake is a sorted set with one member at most, the token that wakes one of those who wait.
 	keyWake = "wake"
-	// keyEpoch is a string: when the shard was last rebuilt.
+	// keyLimits is a hash: function → what it is limited to.
+	keyLimits = "limits"
+	// keySlots and keyStarts are what the keys of limits begin with; the limit's set follows. A set is a sorted set: id of a
+	// leased item → expiry, or id of the first item of a run → when it was leased.
+	keySlots  = "slots"
+	keyStarts = "starts"
+	// keyParked is what the keys of places begin with, where lanes wait for a limit; the place follows. A place is a sorted
+	// set: lane → turn.
+	keyParked = "parked"
+	// keyWaits begins keys by function. Each is a hash: lane → the place where it waits.
+	keyWaits = "waits"
+	// keySharers begins keys by set, of those that functions share. Each is a set: the functions of which lanes wait for it.
+	keySharers = "sharers"
+	// keyTimers is a sorted set: place → when it is to be looked after.
+	keyTimers = "timers"
+	// keyEpoch is a string: when the shard was last rebuilt, and since when items with limits are leased.
 	keyEpoch = "epoch"
 	// keyLock is what the keys of the locks begin with; the name follows. A lock is a string: its owner.
 	keyLock = "lock"
@@ -42,7 +57,17 @@ const (
 // isKey returns whether a shard has a key of this name.
 func isKey(name string) bool {
 	switch name {
-	case keyItems, keyLane, keyRing, keyDelayed, keyLeased, keyDead, keyReasons, keyWake, keyEpoch, keyLock:
+	case keyItems, keyLane, keyRing, keyDelayed, keyLeased, keyDead, keyReasons, keyWake, keyEpoch, keyLock,
+		keyLimits, keySlots, keyStarts, keyParked, keyWaits, keySharers, keyTimers:
+		return true
+	}
+	return false
+}
+
+// begins tells whether the key is only what the names of keys begin with.
+func begins(name string) bool {
+	switch name {
+	case keyLane, keySlots, keyStarts, keyParked, keyWaits, keySharers:
 		return true
 	}
 	return false
@@ -50,7 +75,7 @@ func isKey(name string) bool {
 
 // named is the key of the shard that scripts know by a name.
 func (k keys) named(name string) string {
-	if name == keyLane {
+	if begins(name) {
 		return k.prefix + name + ":"
 	}
 	return k.prefix + name

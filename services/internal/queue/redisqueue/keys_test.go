@@ -3,12 +3,9 @@ package redisqueue_test
 import (
 	"bufio"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
+	"maps"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,6 +29,8 @@ type machine struct {
 	q   *redisqueue.Queue
 	ctx context.Context //nolint:containedctx // lives as long as the test
 	now time.Time
+	// revision is that of the latest limits.
+	revision int64
 	// leases were handed out; most of them are lost by now.
 	leases []queue.Lease
 	// held is how long items are in somebody's hands for sure.
@@ -45,9 +44,22 @@ func (m *machine) someItem(t *rapid.T) stepwell.Item {
 	item.DueAt = m.now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "due in")) * time.Second)
 	item.Priority = time.Duration(rapid.IntRange(-1, 1).Draw(t, "priority")) * time.Minute
 	if function == "limited" {
-		item.Limits = []stepwell.LimitKey{{Kind: stepwell.LimitThrottle, Index: 1, Value: "a;{tenant}:=\"0"}}
+		run := stepwell.Run{ID: item.Run, Function: item.Function, Priority: item.Priority, Limits: []stepwell.LimitKey{
+			{LimitName: someLimits()[0].LimitName, Value: "a;{tenant}:=\"0" + fmt.Sprint(item.Run.ULID[15]%3)},
+			{LimitName: someLimits()[1].LimitName},
+		}}
+		item = item.Of(run)
 	}
 	return item
+}
+
+// someLimits are a concurrency of each key, a throttle, and a concurrency of the function.
+func someLimits() []stepwell.Limit {
+	return []stepwell.Limit{
+		{LimitName: stepwell.LimitName{Key: "key"}, Most: 1},
+		{LimitName: stepwell.LimitName{Kind: stepwell.LimitThrottle}, Most: 3, Period: 20 * time.Second},
+		{Most: 2},
+	}
 }
 
 func (m *machine) someItems(t *rapid.T) []stepwell.Item {
@@ -94,6 +106,17 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"enqueue": func(t *rapid.T) { require.NoError(t, m.q.Enqueue(m.ctx, m.now, m.someItems(t))) },
 		"lease":   m.lease,
+		"limit": func(t *rapid.T) {
+			m.revision++
+			limits := queue.FunctionLimits{Function: newItem("limited", 0, m.now).Function, Revision: m.revision}
+			for _, limit := range someLimits() {
+				if rapid.Bool().Draw(t, "limited") {
+					limits.Limits = append(limits.Limits, limit)
+				}
+			}
+			limits.Paused = rapid.IntRange(0, 4).Draw(t, "paused") == 0
+			require.NoError(t, m.q.SetLimits(m.ctx, []queue.FunctionLimits{limits}))
+		},
 		"later": func(t *rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 		},
@@ -137,7 +160,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			require.NoError(t, err)
 			_, err = m.q.Prolong(m.ctx, lock, time.Minute)
 			require.NoError(t, err)
-			require.NoError(t, m.q.MarkRebuilt(m.ctx, lock))
+			require.NoError(t, m.q.MarkRebuilt(m.ctx, lock, m.now))
 			require.NoError(t, m.q.Unlock(m.ctx, lock))
 		},
 	}
@@ -190,7 +213,7 @@ func requireInOnePlace(t *rapid.T, client *redis.Client, prefix string) {
 		lanes = append(lanes, lane)
 		put("r/"+lane, client.ZRange(ctx, key, 0, -1).Val())
 	}
-	require.ElementsMatch(t, lanes, client.ZRange(ctx, prefix+"ring", 0, -1).Val())
+	require.ElementsMatch(t, lanes, append(client.ZRange(ctx, prefix+"ring", 0, -1).Val(), waiting(t, client, prefix)...))
 	items, dead := client.HGetAll(ctx, prefix+"items").Val(), 0
 	require.Len(t, items, len(places))
 	for id, value := range items {
@@ -200,10 +223,30 @@ func requireInOnePlace(t *rapid.T, client *redis.Client, prefix string) {
 			place += "/" + strings.SplitN(value, ";", 5)[4]
 		case "x":
 			dead++
+		case "m":
+			place = "l"
 		}
 		require.Equal(t, place, places[id], "%s: %s", id, value)
 	}
 	require.Len(t, client.HKeys(ctx, prefix+"reasons").Val(), dead)
+}
+
+// waiting are the lanes that wait for limits: each at the place that its function knows.
+func waiting(t *rapid.T, client *redis.Client, prefix string) []string {
+	var lanes []string
+	places := map[string]string{}
+	for _, key := range client.Keys(t.Context(), prefix+"parked:*").Val() {
+		for _, lane := range client.ZRange(t.Context(), key, 0, -1).Val() {
+			lanes = append(lanes, lane)
+			places[lane] = strings.TrimPrefix(key, prefix+"parked:")
+		}
+	}
+	known := map[string]string{}
+	for _, key := range client.Keys(t.Context(), prefix+"waits:*").Val() {
+		maps.Copy(known, client.HGetAll(t.Context(), key).Val())
+	}
+	require.Equal(t, known, places)
+	return lanes
 }
 
 // TestScriptsUseOnlyKeysThatTheyDeclare: else they would fail in a cluster, or for a user who may not use all keys. What
@@ -232,20 +275,17 @@ func TestScriptsUseOnlyKeysThatTheyDeclare(t *testing.T) {
 			}
 		}
 	}
-	files, err := filepath.Glob("scripts/*.lua")
+	hashes, err := redisqueue.ScriptHashes()
 	require.NoError(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		hash := sha1.Sum(text)
-		require.True(t, ran[hex.EncodeToString(hash[:])], "%s ran", file)
+	for name, hash := range hashes {
+		require.True(t, ran[hash], "%s ran", name)
 	}
 }
 
-// isDeclared tells whether a key is declared, or a lane where lanes are.
+// isDeclared tells whether a key is declared, or begins as one that only says how keys begin.
 func isDeclared(key string, declared []string) bool {
 	for _, d := range declared {
-		if key == d || strings.HasSuffix(d, ":lane:") && strings.HasPrefix(key, d) {
+		if key == d || strings.HasSuffix(d, ":") && strings.HasPrefix(key, d) {
 			return true
 		}
 	}

@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// visitsMax bounds the lanes that one call looks at.
+	visitsMax = 1024
 	// advanceMax bounds what moves into the lanes with one call.
 	advanceMax = 256
 	// roundsMax bounds the round trips of a Lease. It is out of reach unless very much becomes due at the same time.
@@ -133,7 +135,7 @@ func (q *Queue) leaseFrom(ctx context.Context, request queue.LeaseRequest, share
 		}
 		places[i] = len(calls)
 		calls = append(calls, newCall(q.scripts.lease, s.keys, "",
-			micros(request.Now), share.max, micros(request.Until), queue.Quantum, advanced, tokens[i]))
+			micros(request.Now), share.max, micros(request.Until), queue.Quantum, advanced, tokens[i], visitsMax))
 	}
 	replies := q.run(ctx, calls...)
 	result := make([]given, len(shares))
@@ -146,7 +148,7 @@ func (q *Queue) leaseFrom(ctx context.Context, request queue.LeaseRequest, share
 			result[i].err = q.failure(ctx, fmt.Sprintf("lease from shard %d", share.shard.number), got.err)
 			continue
 		}
-		result[i] = share.shard.given(request, share.max, got.value)
+		result[i] = share.shard.given(request, got.value)
 	}
 	return result
 }
@@ -157,7 +159,7 @@ func (q *Queue) advance(s *shard, now time.Time) call {
 }
 
 // given reads the answer of the script lease, and takes note of what it says of the shard.
-func (s *shard) given(request queue.LeaseRequest, most int, answer any) given {
+func (s *shard) given(request queue.LeaseRequest, answer any) given {
 	var got given
 	for pair := range slices.Chunk(texts(element(answer, 0)), 2) {
 		item, generation := readItem(pair[0], pair[1])
@@ -169,7 +171,7 @@ func (s *shard) given(request queue.LeaseRequest, most int, answer any) given {
 			nextAt = at
 		}
 	}
-	for _, at := range []any{element(answer, 1), element(answer, 2)} { // the next due time, the next expiry
+	for _, at := range []any{element(answer, 1), element(answer, 2), element(answer, 3)} { // due, expires, limited
 		if at != "" {
 			sooner(fromMicros(number(at)))
 		}
@@ -178,8 +180,8 @@ func (s *shard) given(request queue.LeaseRequest, most int, answer any) given {
 	if len(got.leases) > 0 {
 		sooner(request.Until)
 	}
-	lanesHaveMore := number(element(answer, 3)) == 1
+	lanesHaveMore := number(element(answer, 4)) == 1
 	s.saw(nextAt, lanesHaveMore)
-	got.more = overdue || lanesHaveMore && len(got.leases) == most
+	got.more = overdue || lanesHaveMore
 	return got
 }

@@ -23,7 +23,7 @@ func rebuild(t *testing.T, q queue.Shards) {
 		taken, err := q.TryLock(t.Context(), lockOf(shard), time.Minute)
 		require.NoError(t, err)
 		require.True(t, taken)
-		require.NoError(t, q.MarkRebuilt(t.Context(), lockOf(shard)))
+		require.NoError(t, q.MarkRebuilt(t.Context(), lockOf(shard), time.Time{}))
 	}
 	require.Empty(t, lostOf(t, q))
 }
@@ -89,7 +89,7 @@ func TestQ7_RebuildingThatIsUndoneDoesNotCount(t *testing.T) {
 	kept, err := q.Prolong(t.Context(), lockOf(0), time.Minute)
 	require.NoError(t, err)
 	require.False(t, kept)
-	require.ErrorIs(t, q.MarkRebuilt(t.Context(), lockOf(0)), stepwell.ErrLeaseLost)
+	require.ErrorIs(t, q.MarkRebuilt(t.Context(), lockOf(0), time.Time{}), stepwell.ErrLeaseLost)
 	require.Equal(t, []int{0}, lostOf(t, q))
 }
 

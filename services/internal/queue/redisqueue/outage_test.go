@@ -50,7 +50,7 @@ func verbs(ctx context.Context, q queue.Queue, held queue.Lease) map[string]func
 			_, err := q.Lost(ctx)
 			return err
 		},
-		"MarkRebuilt": func() error { return q.MarkRebuilt(ctx, lockOf(0)) },
+		"MarkRebuilt": func() error { return q.MarkRebuilt(ctx, lockOf(0), time.Time{}) },
 		"TryLock": func() error {
 			_, err := q.TryLock(ctx, lockOf(0), time.Minute)
 			return err

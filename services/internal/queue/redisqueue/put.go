@@ -149,6 +149,7 @@ func (q *Queue) put(ctx context.Context, s *shard, p put) (putResult, error) {
 // putAll does what several callers want with one script call.
 func (q *Queue) putAll(ctx context.Context, s *shard, batch []put) ([]putResult, error) {
 	var gone, items []any
+	now := batch[0].now
 	for group, p := range batch {
 		if p.gone != "" {
 			gone = append(gone, string(p.gone))
@@ -162,7 +163,7 @@ func (q *Queue) putAll(ctx context.Context, s *shard, batch []put) ([]putResult,
 			}
 		}
 	}
-	arguments := slices.Concat([]any{len(gone)}, gone, items)
+	arguments := slices.Concat([]any{micros(now), len(gone)}, gone, items)
 	got := q.run(ctx, newCall(q.scripts.put, s.keys, "", arguments...))[0]
 	if got.err != nil {
 		return nil, q.failure(ctx, fmt.Sprintf("put items into shard %d", s.number), got.err)

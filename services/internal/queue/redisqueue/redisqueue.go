@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,9 +213,14 @@ func (q *Queue) Close(ctx context.Context) error {
 // ShardCount implements queue.Shards.
 func (q *Queue) ShardCount() int { return len(q.shards) }
 
-// ShardOf implements queue.Shards. Items with limits go by their function, so that a limit is counted in one place.
+// ShardOf implements queue.Shards. A limit is counted in one place: items with limits go by their function, and those with
+// limits that functions share all to one shard.
 func (q *Queue) ShardOf(item stepwell.Item) int {
-	if len(item.Limits) > 0 {
+	shared := func(key stepwell.LimitKey) bool { return key.Scope != stepwell.ScopeFunction }
+	switch {
+	case slices.ContainsFunc(item.Limits, shared):
+		return q.spread([]byte("shared"))
+	case len(item.Limits) > 0:
 		return q.spread(item.Function.UUID[:])
 	}
 	return q.spread(item.Run.ULID[:])

@@ -14,13 +14,13 @@ import (
 	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
-//go:embed scripts/*.lua
+//go:embed scripts/*.lua scripts/lib/*.lua
 var scriptFiles embed.FS
 
 // scripts are the verbs of a shard, each in its file. Redis runs a script as one command, so nobody sees half of it.
 type scripts struct {
 	put, lease, advance, extend, release, bury, remove *script
-	stats, dead, redrive                               *script
+	stats, dead, redrive, limit                        *script
 	lock, prolong, unlock, rebuilt                     *script
 }
 
@@ -43,6 +43,7 @@ func loadScripts() (scripts, error) {
 	s.remove = load("remove", true)
 	s.stats = load("stats", true)
 	s.dead = load("dead", true)
+	s.limit = load("limit", true)
 	s.redrive = load("redrive", false) // a second one would not find the item dead
 	s.lock = load("lock", true)
 	s.prolong = load("prolong", true)
@@ -54,8 +55,8 @@ func loadScripts() (scripts, error) {
 // script is a Lua script with what its header says.
 type script struct {
 	name string
-	// text is what Redis runs, hash by what it knows it once it did.
-	text, hash string
+	// source is the file. text is what Redis runs, hash by what it knows it once it did.
+	source, text, hash string
 	// keys are the names of its keys, in order; arguments its arguments as in the header.
 	keys      []string
 	arguments []string
@@ -65,9 +66,17 @@ type script struct {
 	answered, failed telemetry.Labels
 }
 
+// limiterMark is in the text of scripts that need the library.
+const limiterMark = "local limiter = limiter("
+
 func loadScript(name string) (*script, error) {
 	source, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
-	s := &script{name: name, text: string(source), hash: redis.NewScript(string(source)).Hash()}
+	text := string(source)
+	if strings.Contains(text, limiterMark) {
+		library, libraryErr := scriptFiles.ReadFile("scripts/lib/limiter.lua")
+		text, err = string(library)+text, errors.Join(err, libraryErr)
+	}
+	s := &script{name: name, source: string(source), text: text, hash: redis.NewScript(text).Hash()}
 	s.answered, s.failed = labelsOf(name, "answered"), labelsOf(name, "failed")
 	for line := range strings.Lines(string(source)) {
 		if list, found := strings.CutPrefix(line, "-- KEYS: "); found {

@@ -39,8 +39,8 @@ func (q *Queue) Lost(ctx context.Context) ([]int, error) {
 }
 
 // MarkRebuilt implements queue.Shards.
-func (q *Queue) MarkRebuilt(ctx context.Context, lock queue.Lock) error {
-	done, err := q.withLock(ctx, q.scripts.rebuilt, lock, "mark shard as rebuilt", micros(time.Now()))
+func (q *Queue) MarkRebuilt(ctx context.Context, lock queue.Lock, limitedFrom time.Time) error {
+	done, err := q.withLock(ctx, q.scripts.rebuilt, lock, "mark shard as rebuilt", micros(time.Now()), micros(limitedFrom))
 	if err == nil && !done {
 		return fmt.Errorf("mark shard %d as rebuilt: lock %s: %w", lock.Shard, lock.Name, stepwell.ErrLeaseLost)
 	}

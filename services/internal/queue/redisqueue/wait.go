@@ -71,13 +71,13 @@ func (q *Queue) look(ctx context.Context) error {
 	request := queue.LeaseRequest{Now: time.Now()}
 	calls := make([]call, len(q.shards))
 	for i, s := range q.shards {
-		calls[i] = newCall(q.scripts.lease, s.keys, "", micros(request.Now), 0, 0, queue.Quantum, 0, 0)
+		calls[i] = newCall(q.scripts.lease, s.keys, "", micros(request.Now), 0, 0, queue.Quantum, 0, 0, 0)
 	}
 	for i, got := range q.run(ctx, calls...) {
 		if got.err != nil {
 			return q.failure(ctx, "wait", got.err)
 		}
-		q.shards[i].given(request, 0, got.value)
+		q.shards[i].given(request, got.value)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@
 package runv1
 
 import (
+	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/function/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -326,10 +327,12 @@ type LimitKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The kind of limit.
 	Kind LimitKind `protobuf:"varint,1,opt,name=kind,proto3,enum=stepwell.run.v1.LimitKind" json:"kind,omitempty"`
-	// Which one of its kind in the function's flow control, from 0.
-	Index int32 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// What its key expression yielded.
-	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	Value string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	// How far the limit reaches.
+	Scope v1.Scope `protobuf:"varint,4,opt,name=scope,proto3,enum=stepwell.function.v1.Scope" json:"scope,omitempty"`
+	// Made of the limit's key expression; empty for a limit of the whole function.
+	Key           string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,16 +374,23 @@ func (x *LimitKey) GetKind() LimitKind {
 	return LimitKind_LIMIT_KIND_UNSPECIFIED
 }
 
-func (x *LimitKey) GetIndex() int32 {
-	if x != nil {
-		return x.Index
-	}
-	return 0
-}
-
 func (x *LimitKey) GetValue() string {
 	if x != nil {
 		return x.Value
+	}
+	return ""
+}
+
+func (x *LimitKey) GetScope() v1.Scope {
+	if x != nil {
+		return x.Scope
+	}
+	return v1.Scope(0)
+}
+
+func (x *LimitKey) GetKey() string {
+	if x != nil {
+		return x.Key
 	}
 	return ""
 }
@@ -389,7 +399,7 @@ var File_stepwell_run_v1_item_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\n" +
-	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x04\n" +
+	"\x1astepwell/run/v1/item.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#stepwell/function/v1/function.proto\"\xd5\x04\n" +
 	"\x04Item\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\fR\x05runId\x12\x1f\n" +
@@ -410,11 +420,12 @@ const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x12\x16\n" +
 	"\x06parked\x18\x0e \x01(\bR\x06parked\x12L\n" +
 	"\x14unreached_since_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12unreachedSinceTime\x12D\n" +
-	"\x10waits_since_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x0ewaitsSinceTime\"f\n" +
+	"\x10waits_since_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x0ewaitsSinceTime\"\x9b\x01\n" +
 	"\bLimitKey\x12.\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.LimitKindR\x04kind\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value*\x94\x01\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\x121\n" +
+	"\x05scope\x18\x04 \x01(\x0e2\x1b.stepwell.function.v1.ScopeR\x05scope\x12\x10\n" +
+	"\x03key\x18\x05 \x01(\tR\x03keyJ\x04\b\x02\x10\x03*\x94\x01\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ITEM_KIND_DISCOVERY\x10\x01\x12\x12\n" +
@@ -448,6 +459,7 @@ var file_stepwell_run_v1_item_proto_goTypes = []any{
 	(*Item)(nil),                  // 2: stepwell.run.v1.Item
 	(*LimitKey)(nil),              // 3: stepwell.run.v1.LimitKey
 	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(v1.Scope)(0),                 // 5: stepwell.function.v1.Scope
 }
 var file_stepwell_run_v1_item_proto_depIdxs = []int32{
 	0, // 0: stepwell.run.v1.Item.kind:type_name -> stepwell.run.v1.ItemKind
@@ -456,11 +468,12 @@ var file_stepwell_run_v1_item_proto_depIdxs = []int32{
 	4, // 3: stepwell.run.v1.Item.unreached_since_time:type_name -> google.protobuf.Timestamp
 	4, // 4: stepwell.run.v1.Item.waits_since_time:type_name -> google.protobuf.Timestamp
 	1, // 5: stepwell.run.v1.LimitKey.kind:type_name -> stepwell.run.v1.LimitKind
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5, // 6: stepwell.run.v1.LimitKey.scope:type_name -> stepwell.function.v1.Scope
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_item_proto_init() }

@@ -1,13 +1,19 @@
--- Moves what became due, and what is leased beyond its expiry, into the lanes; but what expired too often is dead.
--- KEYS: items lane ring delayed leased dead reasons
+-- Moves what became due, and what is leased beyond its expiry, into the lanes; but what expired too often is dead. Looks after
+-- limits whose time has come.
+-- KEYS: items lane ring delayed leased dead reasons limits slots starts parked waits sharers timers epoch
 -- ARGV: now max expiriesMax
 -- Result: how many items moved; of these, how many leases expired, and how many items are dead
--- Invariant: Q3; Q6; at most max items of each kind move, the earliest first; the ring has the lanes with items.
+-- Invariant: Q3; Q6; at most max items of each kind move, the earliest first; the ring has the lanes with items that wait
+-- for no limit.
 local items, lane, ring, delayed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leased, dead, reasons = KEYS[5], KEYS[6], KEYS[7]
+local limits, slots, starts, parked, waits, sharers = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local timers, epoch = KEYS[14], KEYS[15]
 local now, max, expiriesMax = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields, lanes, names, deaths, why = {}, {}, {}, {}, {}
 local function append(list, a, b) list[#list + 1] = a; list[#list + 1] = b end
+local limiter = limiter({ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
+  sharers = sharers, timers = timers, epoch = epoch}, now)
 
 local function place(id, value, due, priority, name)
   append(fields, id, value)
@@ -24,13 +30,14 @@ if #dues > 0 then
   end
 end
 
-local expired = redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, max)
+local expired, freed = redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, max), {}
 if #expired > 0 then
   redis.call('ZREM', leased, unpack(expired))
   for i, value in ipairs(redis.call('HMGET', items, unpack(expired))) do
-    local claim, expiries, rest, due, priority, name =
-      (value or ''):match('^%a(!?%d+);(%d+)(;(%-?%d+);(%-?%d+);(.*))$')
+    local state, claim, expiries, rest, due, priority, name =
+      (value or ''):match('^(%a)(!?%d+);(%d+)(;(%-?%d+);(%-?%d+);(.*))$')
     expiries = (expiries or 0) + 1
+    if state == 'm' then limiter.free(name, {expired[i]}); freed[name] = true end
     if claim and expiries < expiriesMax then
       place(expired[i], 'r' .. claim .. ';' .. expiries .. rest, due, priority, name)
     elseif claim then
@@ -46,14 +53,8 @@ if #deaths > 0 then
   redis.call('ZADD', dead, unpack(deaths))
   redis.call('HSET', reasons, unpack(why))
 end
-local late, turns = {}, #names > 0 and redis.call('ZMSCORE', ring, unpack(names))
-for i, name in ipairs(names) do
-  redis.call('ZADD', lane .. name, unpack(lanes[name]))
-  if not turns[i] then append(late, #late / 2 + 1, name) end
-end
-if #late > 0 then
-  local last = tonumber(redis.call('ZRANGE', ring, -1, -1, 'WITHSCORES')[2] or 0)
-  for i = 1, #late, 2 do late[i] = late[i] + last end
-  redis.call('ZADD', ring, unpack(late))
-end
+for name, entries in pairs(lanes) do redis.call('ZADD', lane .. name, unpack(entries)) end
+for name in pairs(freed) do limiter.kick(name) end
+limiter.tick(max)
+limiter.settle(limiter.missing(names))
 return {#dues + #expired, #expired, #deaths / 2}

@@ -1,0 +1,167 @@
+package memqueue
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/stepwell"
+)
+
+// limitSet is what counts towards one limit: the items with a value of its key; of its function, unless functions share it.
+type limitSet struct {
+	key      stepwell.LimitKey
+	function stepwell.FunctionID
+}
+
+// SetLimits implements queue.Limiter.
+func (q *Queue) SetLimits(_ context.Context, functions []queue.FunctionLimits) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, f := range functions {
+		if known, found := q.limits[f.Function]; !found || known.Revision <= f.Revision {
+			q.limits[f.Function] = f
+		}
+	}
+	q.wake()
+	return nil
+}
+
+// counting is a limit with what counts towards it.
+type counting struct {
+	set   limitSet
+	limit stepwell.Limit
+}
+
+// counts are the limits that an item counts towards: those of its keys, and that of the whole function.
+func (q *Queue) counts(item stepwell.Item) []counting {
+	keys := item.Limits
+	whole := stepwell.LimitKey{}
+	if !slices.Contains(keys, whole) {
+		keys = append(slices.Clone(keys), whole)
+	}
+	var all []counting
+	for _, key := range keys {
+		set := limitSet{key: key}
+		if key.Scope == stepwell.ScopeFunction {
+			set.function = item.Function
+		}
+		for _, limit := range q.limits[item.Function].Limits {
+			if limit.LimitName == key.LimitName {
+				all = append(all, counting{set, limit})
+			}
+		}
+	}
+	return all
+}
+
+// room is how many items of an entry's lane may be leased.
+func (q *Queue) room(e *entry, now time.Time) int {
+	said, known := q.limits[e.item.Function]
+	switch {
+	case e.item.Kind.Wakes(), !known && len(e.item.Limits) == 0:
+		return math.MaxInt
+	case !known, said.Paused:
+		return 0
+	}
+	room := math.MaxInt
+	for _, c := range q.counts(e.item) {
+		if !q.rebuilt || q.limitedFrom.After(now) {
+			return 0
+		}
+		count := len(q.slots[c.set])
+		if c.limit.Period > 0 {
+			count = len(q.window(c, now))
+		}
+		room = min(room, max(c.limit.Most-count, 0))
+	}
+	return room
+}
+
+// window are the instants that count towards a throttle now, the earliest first.
+func (q *Queue) window(c counting, now time.Time) []time.Time {
+	var instants []time.Time
+	for id, at := range q.starts[c.set] {
+		if at.After(now.Add(-c.limit.Period)) {
+			instants = append(instants, at)
+		} else {
+			delete(q.starts[c.set], id)
+		}
+	}
+	if len(instants) == 0 {
+		delete(q.starts, c.set)
+	}
+	slices.SortFunc(instants, time.Time.Compare)
+	return instants
+}
+
+// take counts an entry that is leased.
+func (q *Queue) take(e *entry, now time.Time) {
+	if e.item.Kind.Wakes() {
+		return
+	}
+	for _, c := range q.counts(e.item) {
+		if c.limit.Period > 0 {
+			if q.starts[c.set] == nil {
+				q.starts[c.set] = map[stepwell.ItemID]time.Time{}
+			}
+			q.starts[c.set][e.item.ID] = now
+			continue
+		}
+		if q.slots[c.set] == nil {
+			q.slots[c.set] = map[stepwell.ItemID]bool{}
+		}
+		q.slots[c.set][e.item.ID] = true
+		e.counted = append(e.counted, c.set)
+	}
+}
+
+// free no longer counts an entry.
+func (q *Queue) free(e *entry) {
+	for _, set := range e.counted {
+		if delete(q.slots[set], e.item.ID); len(q.slots[set]) == 0 {
+			delete(q.slots, set)
+		}
+	}
+	if len(e.counted) > 0 {
+		e.counted = nil
+		q.wake()
+	}
+}
+
+// holds tells whether a ready entry may be leased out of turn: its limits allow it, and it does not begin a run that they
+// space.
+func (q *Queue) holds(e *entry, now time.Time) bool {
+	spaced := func(key stepwell.LimitKey) bool { return key.Kind == stepwell.LimitThrottle }
+	return !slices.ContainsFunc(e.item.Limits, spaced) && q.room(e, now) > 0
+}
+
+// roomAt is when a lane may be leased from; zero if none may, but for what is freed.
+func (q *Queue) roomAt(now time.Time) time.Time {
+	var next time.Time
+	sooner := func(at time.Time) {
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	for _, l := range q.ring {
+		e := l.ready.first()
+		if q.room(e, now) > 0 {
+			return now
+		}
+		for _, c := range q.counts(e.item) {
+			if q.limitedFrom.After(now) {
+				sooner(q.limitedFrom)
+			}
+			if c.limit.Period == 0 {
+				continue
+			}
+			if window := q.window(c, now); len(window) >= c.limit.Most {
+				sooner(window[len(window)-c.limit.Most].Add(c.limit.Period))
+			}
+		}
+	}
+	return next
+}
