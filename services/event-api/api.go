@@ -57,6 +57,8 @@ type apiItem struct {
 	Step    stepwell.StepID `json:"step,omitempty"`
 	Attempt int             `json:"attempt"`
 	DueAt   time.Time       `json:"due_at"`
+	// Waiting is why it is not worked on, if it is due and the queue has it.
+	Waiting *apiWaiting `json:"waiting,omitempty"`
 }
 
 // apiStep is a step.
@@ -202,6 +204,7 @@ func (s *Service) runHistory(w http.ResponseWriter, r *http.Request, environment
 		return
 	}
 	run := newAPIRun(history.Run, history.Function.Slug)
+	s.explain(r.Context(), &run, history)
 	for _, step := range history.Steps {
 		run.Steps = append(run.Steps, newAPIStep(step))
 	}

@@ -40,6 +40,7 @@ type Runner interface {
 	SendSignal(ctx context.Context, environment stepwell.EnvironmentID, signal string, data []byte) (stepwell.RunID, error)
 	CancelRun(ctx context.Context, environment stepwell.EnvironmentID, run stepwell.RunID) error
 	StartEndpointRun(ctx context.Context, run runnerclient.EndpointRun) (existed bool, err error)
+	ExplainWaiting(ctx context.Context, items []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error)
 }
 
 // Executor is what the service needs of the executor.

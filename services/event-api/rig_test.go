@@ -49,6 +49,7 @@ type fakeRunner struct {
 	signals   []string
 	cancelled []stepwell.RunID
 	waiting   stepwell.RunID
+	explained map[stepwell.ItemID]stepwell.Waiting
 }
 
 func (r *fakeRunner) SendSignal(
@@ -96,6 +97,10 @@ func (r *fakeRunner) Publish(ctx context.Context, events []stepwell.Event) error
 		return err
 	}
 	return results[0].Err
+}
+
+func (r *fakeRunner) ExplainWaiting(context.Context, []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error) {
+	return r.explained, r.fail
 }
 
 func (r *fakeRunner) StartEndpointRun(ctx context.Context, run runnerclient.EndpointRun) (bool, error) {
@@ -228,6 +233,11 @@ func newRigWith(t *testing.T, k eventapi.Keys) *rig {
 // sync adds an app of this function, which events of the name start.
 func (r *rig) sync(slug, event string) stepwell.Function {
 	r.t.Helper()
+	return r.syncWith(stepwell.FlowControl{}, slug, event)
+}
+
+func (r *rig) syncWith(flow stepwell.FlowControl, slug, event string) stepwell.Function {
+	r.t.Helper()
 	environment := stepwell.DefaultEnvironment()
 	app := stepwell.App{
 		ID: stepwell.NewAppID(environment, "app of "+slug), Environment: environment, Name: "app of " + slug,
@@ -235,7 +245,8 @@ func (r *rig) sync(slug, event string) stepwell.Function {
 	}
 	_, err := r.SyncApp(r.t.Context(), app, []stepwell.Function{{
 		ID: stepwell.NewFunctionID(app.ID, slug), Environment: environment, App: app.ID, Slug: slug, Name: "Function " + slug,
-		URL: "http://app/api/inngest?fnId=" + slug, Retries: 4, Triggers: []stepwell.Trigger{{Event: event}},
+		URL: "http://app/api/inngest?fnId=" + slug, Retries: 4, FlowControl: flow,
+		Triggers: []stepwell.Trigger{{Event: event}},
 	}})
 	require.NoError(r.t, err)
 	catalog, err := r.Functions(r.t.Context(), environment, -1)

@@ -47,8 +47,9 @@ type Queue interface {
 	queue.Producer
 	queue.Limiter
 	queue.Shards
-	// Stats is that of queue.Inspector.
+	// Stats and Waiting are those of queue.Inspector.
 	Stats(ctx context.Context, now time.Time) (queue.Stats, error)
+	Waiting(ctx context.Context, now time.Time, items []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error)
 }
 
 // Config is how often the service looks for work that nobody brings.

@@ -13,6 +13,7 @@ import (
 	"github.com/stepwell/stepwell/services/internal/wire"
 	"github.com/stepwell/stepwell/services/runner"
 	"github.com/stepwell/stepwell/services/runner/runnerclient"
+	"github.com/stepwell/stepwell/services/state/store"
 )
 
 // TestClientPublishesFromAfar: events arrive as they were sent, and errors come back as what they are.
@@ -37,6 +38,13 @@ func TestClientPublishesFromAfar(t *testing.T) {
 	require.Equal(t, wire.FromEvent(wire.Event(e)), got)
 	require.Equal(t, []string{"charge"}, r.started(e))
 	require.Equal(t, queue.Stats{Ready: 1}, r.stats())
+
+	run, err := r.Runs(t.Context(), store.RunQuery{Environment: e.Environment, Event: e.ID, Limit: 1})
+	require.NoError(t, err)
+	open := stepwell.NewDiscovery(run[0], 1, run[0].CreatedAt)
+	waiting, err := client.ExplainWaiting(t.Context(), []stepwell.Item{open})
+	require.NoError(t, err)
+	require.Equal(t, map[stepwell.ItemID]stepwell.Waiting{open.ID: {}}, waiting, "nobody works on it yet")
 
 	err = client.Publish(t.Context(), make([]stepwell.Event, stepwell.EventsPerRequestMax+1))
 	require.ErrorIs(t, err, stepwell.ErrTooLarge)

@@ -147,11 +147,22 @@ func TestChangedLimitCountsForWaitingRuns(t *testing.T) {
 		return "done"
 	}}
 	inWorld(t, map[string]function{"app-work": work}, func(t *testing.T, w *world) {
+		var last string
 		for range 10 {
-			w.publish("work", `{}`)
+			last = w.publish("work", `{}`)
+			<-time.After(10 * time.Millisecond)
 		}
 		<-time.After(time.Second)
 		require.Equal(t, 1, calls.now["all"])
+		var shown struct {
+			Data struct {
+				Open []struct {
+					Waiting map[string]any `json:"waiting"`
+				} `json:"open"`
+			} `json:"data"`
+		}
+		w.get("/api/v1/runs/"+last, &shown)
+		require.Equal(t, map[string]any{"for": "concurrency", "scope": "function", "ahead": 8.0}, shown.Data.Open[0].Waiting)
 		flow["concurrency"] = 5
 		w.post("/api/v1/functions", map[string]string{"url": appURL}, nil)
 		w.publish("work", `{}`)

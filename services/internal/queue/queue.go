@@ -84,6 +84,9 @@ type Inspector interface {
 	// Stats counts the items as they are at now, in total and in each shard. It costs the same however many items there
 	// are, so it may be asked every second. Errors: stepwell.ErrUnavailable.
 	Stats(ctx context.Context, now time.Time) (Stats, error)
+	// Waiting tells of those of the items that are due and not leased why that is so, as of the last time somebody looked at
+	// their lanes. Errors: stepwell.ErrUnavailable.
+	Waiting(ctx context.Context, now time.Time, items []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error)
 	// Dead returns up to limit dead items, the latest first.
 	Dead(ctx context.Context, limit int) ([]DeadItem, error)
 	// Redrive makes a dead item due at now, as if it had never been leased but for its generation. Errors:

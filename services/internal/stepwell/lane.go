@@ -1,7 +1,6 @@
 package stepwell
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
@@ -45,9 +44,8 @@ func (l Lane) Parse() (FunctionID, []LimitKey, error) {
 				item.Kind, part = ItemSleep, rest
 			}
 		}
-		name, value, _ := strings.Cut(part, "=")
-		key := LimitKey{LimitName: parseLimitName(name)}
-		if key.Value, err = url.QueryUnescape(value); err != nil {
+		key, err := ParseLimitKey(part)
+		if err != nil {
 			return FunctionID{}, nil, invalid
 		}
 		item.Limits = append(item.Limits, key)

@@ -62,6 +62,17 @@ type LimitKey struct {
 // String is the name and the value, escaped as in the query of a URL.
 func (k LimitKey) String() string { return k.LimitName.String() + "=" + url.QueryEscape(k.Value) }
 
+// ParseLimitKey reads what String writes. Errors: ErrInvalid; then the key has another text.
+func ParseLimitKey(text string) (LimitKey, error) {
+	name, value, _ := strings.Cut(text, "=")
+	key := LimitKey{LimitName: parseLimitName(name)}
+	var err error
+	if key.Value, err = url.QueryUnescape(value); err != nil || key.String() != text {
+		return key, Invalidf("%q is no limit's key", text)
+	}
+	return key, nil
+}
+
 // limitValueBytesMax bounds LimitKey.Value.
 const limitValueBytesMax = 128
 

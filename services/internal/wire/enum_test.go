@@ -22,6 +22,9 @@ func TestEnumsMeanTheSameOnBothSides(t *testing.T) {
 	counts(t, "LIMIT_KIND", []string{"CONCURRENCY", "THROTTLE"}, func(k stepwell.LimitKind) protoreflect.Enum {
 		return wire.Item(stepwell.Item{Limits: []stepwell.LimitKey{{LimitName: stepwell.LimitName{Kind: k}}}}).GetLimits()[0].GetKind()
 	})
+	counts(t, "WAITING_REASON", []string{"TURN", "LIMIT", "PAUSED", "UNKNOWN"}, func(w stepwell.Why) protoreflect.Enum {
+		return wire.Waiting(map[stepwell.ItemID]stepwell.Waiting{"": {Why: w}})[0].GetReason()
+	})
 	counts(t, "STEP_KIND",
 		[]string{"RUN", "SLEEP", "WAIT_FOR_EVENT", "WAIT_FOR_SIGNAL", "INVOKE", "FETCH", "INFER", "DEFER", "DEFER_ABORT"},
 		func(k stepwell.StepKind) protoreflect.Enum { return wire.Step(stepwell.Step{Kind: k}).GetKind() })

@@ -18,6 +18,7 @@ func last() map[reflect.Type]int {
 		reflect.TypeFor[stepwell.RunStatus]():     int(stepwell.RunSkipped),
 		reflect.TypeFor[stepwell.SkipReason]():    int(stepwell.SkipRateLimited),
 		reflect.TypeFor[stepwell.ItemKind]():      int(stepwell.ItemInvoke),
+		reflect.TypeFor[stepwell.Why]():           int(stepwell.WhyUnknown),
 		reflect.TypeFor[stepwell.LimitKind]():     int(stepwell.LimitThrottle),
 		reflect.TypeFor[stepwell.StepKind]():      int(stepwell.StepDeferAbort),
 		reflect.TypeFor[stepwell.StepStatus]():    int(stepwell.StepFailed),

@@ -59,6 +59,16 @@ func (c *Client) CancelRun(ctx context.Context, environment stepwell.Environment
 	return err
 }
 
+// ExplainWaiting tells of those of the items that are due and not worked on why that is so. Errors: stepwell.ErrUnavailable.
+func (c *Client) ExplainWaiting(ctx context.Context, items []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error) {
+	m, err := c.runner.ExplainWaiting(ctx, &runnerv1.ExplainWaitingRequest{Items: wire.Each(items, wire.Item)},
+		grpc.WaitForReady(false))
+	if err != nil {
+		return nil, err
+	}
+	return wire.FromWaiting(m.GetWaiting()), nil
+}
+
 // EndpointRun is a run that an app works on already.
 type EndpointRun struct {
 	// ID is the app's.

@@ -154,6 +154,31 @@ type item struct {
 	Step    string    `json:"step,omitempty"`
 	Attempt int       `json:"attempt"`
 	DueAt   time.Time `json:"due_at"`
+	Waiting *waiting  `json:"waiting,omitempty"`
+}
+
+// waiting is why an item is not worked on.
+type waiting struct {
+	For   string `json:"for"`
+	Scope string `json:"scope,omitempty"`
+	Key   string `json:"key,omitempty"`
+	Value string `json:"value,omitempty"`
+	Ahead int    `json:"ahead"`
+}
+
+// String is why, in words.
+func (w waiting) String() string {
+	why := map[string]string{
+		"turn": "for an executor", "paused": "the function is paused", "limits": "until the queue knows the function's limits",
+		"concurrency": "concurrency", "throttle": "throttle",
+	}[w.For]
+	if w.Scope != "" && w.Scope != "function" {
+		why += " of the " + w.Scope
+	}
+	if w.Key != "" {
+		why += fmt.Sprintf(", %s is %q", w.Key, w.Value)
+	}
+	return fmt.Sprintf("waiting: %s, %d ahead", why, w.Ahead)
 }
 
 type failure struct {

@@ -139,6 +139,8 @@ func waitingFor(r run, now time.Time) string {
 	for _, i := range r.Open {
 		wait := i.DueAt.Sub(now)
 		switch {
+		case i.Waiting != nil && i.Waiting.For != "turn":
+			return i.Waiting.String()
 		case i.Kind != "discovery":
 		case wait > 0 && i.Attempt > 0:
 			return fmt.Sprintf("attempt %d in %s", i.Attempt+1, shortDuration(wait))

@@ -165,3 +165,47 @@ func (q *Queue) roomAt(now time.Time) time.Time {
 	}
 	return next
 }
+
+// Waiting implements queue.Inspector.
+func (q *Queue) Waiting(
+	_ context.Context, now time.Time, items []stepwell.Item,
+) (map[stepwell.ItemID]stepwell.Waiting, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting := map[stepwell.ItemID]stepwell.Waiting{}
+	for _, item := range items {
+		e, known := q.entries[item.ID]
+		if !known || e.state != stateReady {
+			continue
+		}
+		w := q.why(e, now)
+		for _, other := range e.lane.ready.entries {
+			if sooner(other, e) {
+				w.Ahead++
+			}
+		}
+		waiting[item.ID] = w
+	}
+	return waiting, nil
+}
+
+// why says why a ready entry is not leased.
+func (q *Queue) why(e *entry, now time.Time) stepwell.Waiting {
+	said, known := q.limits[e.item.Function]
+	switch {
+	case q.room(e, now) > 0:
+		return stepwell.Waiting{Why: stepwell.WhyTurn}
+	case known && said.Paused:
+		return stepwell.Waiting{Why: stepwell.WhyPaused}
+	}
+	for _, c := range q.counts(e.item) {
+		full := len(q.slots[c.set]) >= c.limit.Most
+		if c.limit.Period > 0 {
+			full = len(q.window(c, now)) >= c.limit.Most
+		}
+		if full {
+			return stepwell.Waiting{Why: stepwell.WhyLimit, Limit: c.set.key}
+		}
+	}
+	return stepwell.Waiting{Why: stepwell.WhyUnknown}
+}

@@ -34,6 +34,7 @@ func limitTests() map[string]func(*testing.T, *fixture) {
 		"Q10_OlderRevisionIsIgnored":             testOlderRevision,
 		"Q10_RemovedLaneLetsOthers":              testRemovedLane,
 		"Q10_FreedWakesWhoWaits":                 testFreedWakes,
+		"WaitingSaysWhy":                         testWaitingSaysWhy,
 		"Q10_RaisedWakesWhoWaits":                testRaisedWakes,
 		"Q8_Q9_Q10_RandomLimits":                 testRandomLimits,
 	}
@@ -448,4 +449,37 @@ func (f *fixture) wakes(t *testing.T, makeRoom func(queue.Lease) error) {
 		require.Len(t, leases, 1)
 		lease = leases[0]
 	}
+}
+
+func testWaitingSaysWhy(t *testing.T, f *fixture) {
+	function := newItem("paused", 0, at(0)).Function
+	f.say(queue.FunctionLimits{Function: function, Revision: 1, Paused: true})
+	f.limit("a", 1, keyed(1))
+	var same []stepwell.Item
+	for n := range 4 {
+		same = append(same, newLimited("a", n, at(n-10), "a b/c", keyed(1)))
+	}
+	f.enqueue(at(0), same...)
+	waiting := func(item stepwell.Item) stepwell.Waiting {
+		got, err := f.Waiting(f.ctx, at(0), []stepwell.Item{item, newItem("unknown", 1, at(0))})
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		return got[item.ID]
+	}
+	require.Empty(t, f.lease(at(0), 10))
+	require.Equal(t, stepwell.Waiting{Why: stepwell.WhyUnknown, Ahead: 3}, waiting(same[3]), "the shard is not rebuilt")
+	f.rebuild(at(0))
+	leased := f.lease(at(10), 10)
+	require.Len(t, leased, 1)
+	unknown, paused, free := newLimited("b", 1, at(0), "x", keyed(1)), newItem("paused", 1, at(0)), newItem("c", 1, at(0))
+	f.enqueue(at(10), unknown, paused)
+	require.Empty(t, f.lease(at(10), 10))
+	f.enqueue(at(10), free)
+	require.Equal(t, stepwell.Waiting{Why: stepwell.WhyLimit, Limit: same[3].Limits[0], Ahead: 2}, waiting(same[3]))
+	require.Equal(t, stepwell.Waiting{Why: stepwell.WhyUnknown}, waiting(unknown))
+	require.Equal(t, stepwell.Waiting{Why: stepwell.WhyPaused}, waiting(paused))
+	require.Equal(t, stepwell.Waiting{Why: stepwell.WhyTurn}, waiting(free))
+	none, err := f.Waiting(f.ctx, at(10), []stepwell.Item{leased[0].Item, newItem("later", 1, at(100))})
+	require.NoError(t, err)
+	require.Empty(t, none)
 }

@@ -146,7 +146,9 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			require.NoError(t, m.q.Remove(m.ctx, gone))
 		},
 		"inspect": func(t *rapid.T) {
-			_, err := m.q.Stats(m.ctx, m.now)
+			_, err := m.q.Waiting(m.ctx, m.now, []stepwell.Item{m.someItem(t)})
+			require.NoError(t, err)
+			_, err = m.q.Stats(m.ctx, m.now)
 			require.NoError(t, err)
 			dead, err := m.q.Dead(m.ctx, 10)
 			require.NoError(t, err)

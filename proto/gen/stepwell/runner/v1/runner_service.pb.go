@@ -9,6 +9,7 @@ package runnerv1
 import (
 	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	v11 "github.com/stepwell/stepwell/proto/gen/stepwell/function/v1"
+	v12 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -22,6 +23,67 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// WaitingReason is why an item that is due is not worked on.
+type WaitingReason int32
+
+const (
+	// Not set.
+	WaitingReason_WAITING_REASON_UNSPECIFIED WaitingReason = 0
+	// No executor had room for it yet.
+	WaitingReason_WAITING_REASON_TURN WaitingReason = 1
+	// As many as a limit allows are worked on, or began within its period.
+	WaitingReason_WAITING_REASON_LIMIT WaitingReason = 2
+	// Its function is paused.
+	WaitingReason_WAITING_REASON_PAUSED WaitingReason = 3
+	// The queue was lost or does not know the limits of the function yet.
+	WaitingReason_WAITING_REASON_UNKNOWN WaitingReason = 4
+)
+
+// Enum value maps for WaitingReason.
+var (
+	WaitingReason_name = map[int32]string{
+		0: "WAITING_REASON_UNSPECIFIED",
+		1: "WAITING_REASON_TURN",
+		2: "WAITING_REASON_LIMIT",
+		3: "WAITING_REASON_PAUSED",
+		4: "WAITING_REASON_UNKNOWN",
+	}
+	WaitingReason_value = map[string]int32{
+		"WAITING_REASON_UNSPECIFIED": 0,
+		"WAITING_REASON_TURN":        1,
+		"WAITING_REASON_LIMIT":       2,
+		"WAITING_REASON_PAUSED":      3,
+		"WAITING_REASON_UNKNOWN":     4,
+	}
+)
+
+func (x WaitingReason) Enum() *WaitingReason {
+	p := new(WaitingReason)
+	*p = x
+	return p
+}
+
+func (x WaitingReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WaitingReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_stepwell_runner_v1_runner_service_proto_enumTypes[0].Descriptor()
+}
+
+func (WaitingReason) Type() protoreflect.EnumType {
+	return &file_stepwell_runner_v1_runner_service_proto_enumTypes[0]
+}
+
+func (x WaitingReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WaitingReason.Descriptor instead.
+func (WaitingReason) EnumDescriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{0}
+}
 
 // PublishRequest holds events that were checked and have their ids.
 type PublishRequest struct {
@@ -501,11 +563,176 @@ func (x *StartEndpointRunResponse) GetExisted() bool {
 	return false
 }
 
+// ExplainWaitingRequest holds items of runs.
+type ExplainWaitingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The items, as the runs have them; at most 1,024.
+	Items         []*v12.Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainWaitingRequest) Reset() {
+	*x = ExplainWaitingRequest{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainWaitingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainWaitingRequest) ProtoMessage() {}
+
+func (x *ExplainWaitingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainWaitingRequest.ProtoReflect.Descriptor instead.
+func (*ExplainWaitingRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExplainWaitingRequest) GetItems() []*v12.Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// ExplainWaitingResponse tells of those that are due and not worked on.
+type ExplainWaitingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In any order.
+	Waiting       []*WaitingItem `protobuf:"bytes,1,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainWaitingResponse) Reset() {
+	*x = ExplainWaitingResponse{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainWaitingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainWaitingResponse) ProtoMessage() {}
+
+func (x *ExplainWaitingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainWaitingResponse.ProtoReflect.Descriptor instead.
+func (*ExplainWaitingResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExplainWaitingResponse) GetWaiting() []*WaitingItem {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+// WaitingItem is an item that is due and not worked on.
+type WaitingItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The item's id.
+	ItemId string `protobuf:"bytes,1,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// Why it waits.
+	Reason WaitingReason `protobuf:"varint,2,opt,name=reason,proto3,enum=stepwell.runner.v1.WaitingReason" json:"reason,omitempty"`
+	// The limit, for WAITING_REASON_LIMIT.
+	Limit *v12.LimitKey `protobuf:"bytes,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// How many items that share its limits go before it.
+	Ahead         int32 `protobuf:"varint,4,opt,name=ahead,proto3" json:"ahead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitingItem) Reset() {
+	*x = WaitingItem{}
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingItem) ProtoMessage() {}
+
+func (x *WaitingItem) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_runner_v1_runner_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingItem.ProtoReflect.Descriptor instead.
+func (*WaitingItem) Descriptor() ([]byte, []int) {
+	return file_stepwell_runner_v1_runner_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WaitingItem) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *WaitingItem) GetReason() WaitingReason {
+	if x != nil {
+		return x.Reason
+	}
+	return WaitingReason_WAITING_REASON_UNSPECIFIED
+}
+
+func (x *WaitingItem) GetLimit() *v12.LimitKey {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+func (x *WaitingItem) GetAhead() int32 {
+	if x != nil {
+		return x.Ahead
+	}
+	return 0
+}
+
 var File_stepwell_runner_v1_runner_service_proto protoreflect.FileDescriptor
 
 const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
 	"\n" +
-	"'stepwell/runner/v1/runner_service.proto\x12\x12stepwell.runner.v1\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\"B\n" +
+	"'stepwell/runner/v1/runner_service.proto\x12\x12stepwell.runner.v1\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\"B\n" +
 	"\x0ePublishRequest\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.stepwell.event.v1.EventR\x06events\"\x11\n" +
 	"\x0fPublishResponse\"\x0e\n" +
@@ -527,14 +754,30 @@ const file_stepwell_runner_v1_runner_service_proto_rawDesc = "" +
 	"\bfunction\x18\x03 \x01(\v2\x1e.stepwell.function.v1.FunctionR\bfunction\x12'\n" +
 	"\x0frequest_version\x18\x04 \x01(\x05R\x0erequestVersion\"4\n" +
 	"\x18StartEndpointRunResponse\x12\x18\n" +
-	"\aexisted\x18\x01 \x01(\bR\aexisted2\xd7\x03\n" +
+	"\aexisted\x18\x01 \x01(\bR\aexisted\"D\n" +
+	"\x15ExplainWaitingRequest\x12+\n" +
+	"\x05items\x18\x01 \x03(\v2\x15.stepwell.run.v1.ItemR\x05items\"S\n" +
+	"\x16ExplainWaitingResponse\x129\n" +
+	"\awaiting\x18\x01 \x03(\v2\x1f.stepwell.runner.v1.WaitingItemR\awaiting\"\xa8\x01\n" +
+	"\vWaitingItem\x12\x17\n" +
+	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x129\n" +
+	"\x06reason\x18\x02 \x01(\x0e2!.stepwell.runner.v1.WaitingReasonR\x06reason\x12/\n" +
+	"\x05limit\x18\x03 \x01(\v2\x19.stepwell.run.v1.LimitKeyR\x05limit\x12\x14\n" +
+	"\x05ahead\x18\x04 \x01(\x05R\x05ahead*\x99\x01\n" +
+	"\rWaitingReason\x12\x1e\n" +
+	"\x1aWAITING_REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13WAITING_REASON_TURN\x10\x01\x12\x18\n" +
+	"\x14WAITING_REASON_LIMIT\x10\x02\x12\x19\n" +
+	"\x15WAITING_REASON_PAUSED\x10\x03\x12\x1a\n" +
+	"\x16WAITING_REASON_UNKNOWN\x10\x042\xc0\x04\n" +
 	"\rRunnerService\x12R\n" +
 	"\aPublish\x12\".stepwell.runner.v1.PublishRequest\x1a#.stepwell.runner.v1.PublishResponse\x12L\n" +
 	"\x05Nudge\x12 .stepwell.runner.v1.NudgeRequest\x1a!.stepwell.runner.v1.NudgeResponse\x12[\n" +
 	"\n" +
 	"SendSignal\x12%.stepwell.runner.v1.SendSignalRequest\x1a&.stepwell.runner.v1.SendSignalResponse\x12X\n" +
 	"\tCancelRun\x12$.stepwell.runner.v1.CancelRunRequest\x1a%.stepwell.runner.v1.CancelRunResponse\x12m\n" +
-	"\x10StartEndpointRun\x12+.stepwell.runner.v1.StartEndpointRunRequest\x1a,.stepwell.runner.v1.StartEndpointRunResponseB\xda\x01\n" +
+	"\x10StartEndpointRun\x12+.stepwell.runner.v1.StartEndpointRunRequest\x1a,.stepwell.runner.v1.StartEndpointRunResponse\x12g\n" +
+	"\x0eExplainWaiting\x12).stepwell.runner.v1.ExplainWaitingRequest\x1a*.stepwell.runner.v1.ExplainWaitingResponseB\xda\x01\n" +
 	"\x16com.stepwell.runner.v1B\x12RunnerServiceProtoP\x01ZBgithub.com/stepwell/stepwell/proto/gen/stepwell/runner/v1;runnerv1\xa2\x02\x03SRX\xaa\x02\x12Stepwell.Runner.V1\xca\x02\x12Stepwell\\Runner\\V1\xe2\x02\x1eStepwell\\Runner\\V1\\GPBMetadata\xea\x02\x14Stepwell::Runner::V1b\x06proto3"
 
 var (
@@ -549,40 +792,53 @@ func file_stepwell_runner_v1_runner_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_runner_v1_runner_service_proto_rawDescData
 }
 
-var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_stepwell_runner_v1_runner_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_stepwell_runner_v1_runner_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_stepwell_runner_v1_runner_service_proto_goTypes = []any{
-	(*PublishRequest)(nil),           // 0: stepwell.runner.v1.PublishRequest
-	(*PublishResponse)(nil),          // 1: stepwell.runner.v1.PublishResponse
-	(*NudgeRequest)(nil),             // 2: stepwell.runner.v1.NudgeRequest
-	(*NudgeResponse)(nil),            // 3: stepwell.runner.v1.NudgeResponse
-	(*SendSignalRequest)(nil),        // 4: stepwell.runner.v1.SendSignalRequest
-	(*SendSignalResponse)(nil),       // 5: stepwell.runner.v1.SendSignalResponse
-	(*CancelRunRequest)(nil),         // 6: stepwell.runner.v1.CancelRunRequest
-	(*CancelRunResponse)(nil),        // 7: stepwell.runner.v1.CancelRunResponse
-	(*StartEndpointRunRequest)(nil),  // 8: stepwell.runner.v1.StartEndpointRunRequest
-	(*StartEndpointRunResponse)(nil), // 9: stepwell.runner.v1.StartEndpointRunResponse
-	(*v1.Event)(nil),                 // 10: stepwell.event.v1.Event
-	(*v11.Function)(nil),             // 11: stepwell.function.v1.Function
+	(WaitingReason)(0),               // 0: stepwell.runner.v1.WaitingReason
+	(*PublishRequest)(nil),           // 1: stepwell.runner.v1.PublishRequest
+	(*PublishResponse)(nil),          // 2: stepwell.runner.v1.PublishResponse
+	(*NudgeRequest)(nil),             // 3: stepwell.runner.v1.NudgeRequest
+	(*NudgeResponse)(nil),            // 4: stepwell.runner.v1.NudgeResponse
+	(*SendSignalRequest)(nil),        // 5: stepwell.runner.v1.SendSignalRequest
+	(*SendSignalResponse)(nil),       // 6: stepwell.runner.v1.SendSignalResponse
+	(*CancelRunRequest)(nil),         // 7: stepwell.runner.v1.CancelRunRequest
+	(*CancelRunResponse)(nil),        // 8: stepwell.runner.v1.CancelRunResponse
+	(*StartEndpointRunRequest)(nil),  // 9: stepwell.runner.v1.StartEndpointRunRequest
+	(*StartEndpointRunResponse)(nil), // 10: stepwell.runner.v1.StartEndpointRunResponse
+	(*ExplainWaitingRequest)(nil),    // 11: stepwell.runner.v1.ExplainWaitingRequest
+	(*ExplainWaitingResponse)(nil),   // 12: stepwell.runner.v1.ExplainWaitingResponse
+	(*WaitingItem)(nil),              // 13: stepwell.runner.v1.WaitingItem
+	(*v1.Event)(nil),                 // 14: stepwell.event.v1.Event
+	(*v11.Function)(nil),             // 15: stepwell.function.v1.Function
+	(*v12.Item)(nil),                 // 16: stepwell.run.v1.Item
+	(*v12.LimitKey)(nil),             // 17: stepwell.run.v1.LimitKey
 }
 var file_stepwell_runner_v1_runner_service_proto_depIdxs = []int32{
-	10, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
-	10, // 1: stepwell.runner.v1.StartEndpointRunRequest.event:type_name -> stepwell.event.v1.Event
-	11, // 2: stepwell.runner.v1.StartEndpointRunRequest.function:type_name -> stepwell.function.v1.Function
-	0,  // 3: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
-	2,  // 4: stepwell.runner.v1.RunnerService.Nudge:input_type -> stepwell.runner.v1.NudgeRequest
-	4,  // 5: stepwell.runner.v1.RunnerService.SendSignal:input_type -> stepwell.runner.v1.SendSignalRequest
-	6,  // 6: stepwell.runner.v1.RunnerService.CancelRun:input_type -> stepwell.runner.v1.CancelRunRequest
-	8,  // 7: stepwell.runner.v1.RunnerService.StartEndpointRun:input_type -> stepwell.runner.v1.StartEndpointRunRequest
-	1,  // 8: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
-	3,  // 9: stepwell.runner.v1.RunnerService.Nudge:output_type -> stepwell.runner.v1.NudgeResponse
-	5,  // 10: stepwell.runner.v1.RunnerService.SendSignal:output_type -> stepwell.runner.v1.SendSignalResponse
-	7,  // 11: stepwell.runner.v1.RunnerService.CancelRun:output_type -> stepwell.runner.v1.CancelRunResponse
-	9,  // 12: stepwell.runner.v1.RunnerService.StartEndpointRun:output_type -> stepwell.runner.v1.StartEndpointRunResponse
-	8,  // [8:13] is the sub-list for method output_type
-	3,  // [3:8] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	14, // 0: stepwell.runner.v1.PublishRequest.events:type_name -> stepwell.event.v1.Event
+	14, // 1: stepwell.runner.v1.StartEndpointRunRequest.event:type_name -> stepwell.event.v1.Event
+	15, // 2: stepwell.runner.v1.StartEndpointRunRequest.function:type_name -> stepwell.function.v1.Function
+	16, // 3: stepwell.runner.v1.ExplainWaitingRequest.items:type_name -> stepwell.run.v1.Item
+	13, // 4: stepwell.runner.v1.ExplainWaitingResponse.waiting:type_name -> stepwell.runner.v1.WaitingItem
+	0,  // 5: stepwell.runner.v1.WaitingItem.reason:type_name -> stepwell.runner.v1.WaitingReason
+	17, // 6: stepwell.runner.v1.WaitingItem.limit:type_name -> stepwell.run.v1.LimitKey
+	1,  // 7: stepwell.runner.v1.RunnerService.Publish:input_type -> stepwell.runner.v1.PublishRequest
+	3,  // 8: stepwell.runner.v1.RunnerService.Nudge:input_type -> stepwell.runner.v1.NudgeRequest
+	5,  // 9: stepwell.runner.v1.RunnerService.SendSignal:input_type -> stepwell.runner.v1.SendSignalRequest
+	7,  // 10: stepwell.runner.v1.RunnerService.CancelRun:input_type -> stepwell.runner.v1.CancelRunRequest
+	9,  // 11: stepwell.runner.v1.RunnerService.StartEndpointRun:input_type -> stepwell.runner.v1.StartEndpointRunRequest
+	11, // 12: stepwell.runner.v1.RunnerService.ExplainWaiting:input_type -> stepwell.runner.v1.ExplainWaitingRequest
+	2,  // 13: stepwell.runner.v1.RunnerService.Publish:output_type -> stepwell.runner.v1.PublishResponse
+	4,  // 14: stepwell.runner.v1.RunnerService.Nudge:output_type -> stepwell.runner.v1.NudgeResponse
+	6,  // 15: stepwell.runner.v1.RunnerService.SendSignal:output_type -> stepwell.runner.v1.SendSignalResponse
+	8,  // 16: stepwell.runner.v1.RunnerService.CancelRun:output_type -> stepwell.runner.v1.CancelRunResponse
+	10, // 17: stepwell.runner.v1.RunnerService.StartEndpointRun:output_type -> stepwell.runner.v1.StartEndpointRunResponse
+	12, // 18: stepwell.runner.v1.RunnerService.ExplainWaiting:output_type -> stepwell.runner.v1.ExplainWaitingResponse
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_runner_v1_runner_service_proto_init() }
@@ -595,13 +851,14 @@ func file_stepwell_runner_v1_runner_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_runner_v1_runner_service_proto_rawDesc), len(file_stepwell_runner_v1_runner_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   10,
+			NumEnums:      1,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_stepwell_runner_v1_runner_service_proto_goTypes,
 		DependencyIndexes: file_stepwell_runner_v1_runner_service_proto_depIdxs,
+		EnumInfos:         file_stepwell_runner_v1_runner_service_proto_enumTypes,
 		MessageInfos:      file_stepwell_runner_v1_runner_service_proto_msgTypes,
 	}.Build()
 	File_stepwell_runner_v1_runner_service_proto = out.File

@@ -24,6 +24,7 @@ const (
 	RunnerService_SendSignal_FullMethodName       = "/stepwell.runner.v1.RunnerService/SendSignal"
 	RunnerService_CancelRun_FullMethodName        = "/stepwell.runner.v1.RunnerService/CancelRun"
 	RunnerService_StartEndpointRun_FullMethodName = "/stepwell.runner.v1.RunnerService/StartEndpointRun"
+	RunnerService_ExplainWaiting_FullMethodName   = "/stepwell.runner.v1.RunnerService/ExplainWaiting"
 )
 
 // RunnerServiceClient is the client API for RunnerService service.
@@ -45,6 +46,8 @@ type RunnerServiceClient interface {
 	// StartEndpointRun starts a run that an app already works on, by a request to one of its endpoints, and publishes the
 	// event that tells of the request, as one fact. Repeating it is harmless. UNAVAILABLE: try again.
 	StartEndpointRun(ctx context.Context, in *StartEndpointRunRequest, opts ...grpc.CallOption) (*StartEndpointRunResponse, error)
+	// ExplainWaiting tells why items of runs are not worked on. UNAVAILABLE: the queue does not answer.
+	ExplainWaiting(ctx context.Context, in *ExplainWaitingRequest, opts ...grpc.CallOption) (*ExplainWaitingResponse, error)
 }
 
 type runnerServiceClient struct {
@@ -105,6 +108,16 @@ func (c *runnerServiceClient) StartEndpointRun(ctx context.Context, in *StartEnd
 	return out, nil
 }
 
+func (c *runnerServiceClient) ExplainWaiting(ctx context.Context, in *ExplainWaitingRequest, opts ...grpc.CallOption) (*ExplainWaitingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainWaitingResponse)
+	err := c.cc.Invoke(ctx, RunnerService_ExplainWaiting_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RunnerServiceServer is the server API for RunnerService service.
 // All implementations must embed UnimplementedRunnerServiceServer
 // for forward compatibility.
@@ -124,6 +137,8 @@ type RunnerServiceServer interface {
 	// StartEndpointRun starts a run that an app already works on, by a request to one of its endpoints, and publishes the
 	// event that tells of the request, as one fact. Repeating it is harmless. UNAVAILABLE: try again.
 	StartEndpointRun(context.Context, *StartEndpointRunRequest) (*StartEndpointRunResponse, error)
+	// ExplainWaiting tells why items of runs are not worked on. UNAVAILABLE: the queue does not answer.
+	ExplainWaiting(context.Context, *ExplainWaitingRequest) (*ExplainWaitingResponse, error)
 	mustEmbedUnimplementedRunnerServiceServer()
 }
 
@@ -148,6 +163,9 @@ func (UnimplementedRunnerServiceServer) CancelRun(context.Context, *CancelRunReq
 }
 func (UnimplementedRunnerServiceServer) StartEndpointRun(context.Context, *StartEndpointRunRequest) (*StartEndpointRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StartEndpointRun not implemented")
+}
+func (UnimplementedRunnerServiceServer) ExplainWaiting(context.Context, *ExplainWaitingRequest) (*ExplainWaitingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainWaiting not implemented")
 }
 func (UnimplementedRunnerServiceServer) mustEmbedUnimplementedRunnerServiceServer() {}
 func (UnimplementedRunnerServiceServer) testEmbeddedByValue()                       {}
@@ -260,6 +278,24 @@ func _RunnerService_StartEndpointRun_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RunnerService_ExplainWaiting_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainWaitingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RunnerServiceServer).ExplainWaiting(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RunnerService_ExplainWaiting_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RunnerServiceServer).ExplainWaiting(ctx, req.(*ExplainWaitingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RunnerService_ServiceDesc is the grpc.ServiceDesc for RunnerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -286,6 +322,10 @@ var RunnerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StartEndpointRun",
 			Handler:    _RunnerService_StartEndpointRun_Handler,
+		},
+		{
+			MethodName: "ExplainWaiting",
+			Handler:    _RunnerService_ExplainWaiting_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
