@@ -89,10 +89,11 @@ func (s *Service) ingest(
 		request := store.Ingest{
 			Environment: environment, Revision: triggers.revision, Now: now, Trace: telemetry.KeptTraceOf(ctx),
 		}
-		for _, event := range events {
+		for i, event := range events {
 			in := store.IngestEvent{Event: event, Transitions: unanswered(triggers, event, now)}
 			var refused []stepwell.Transition
-			in.Starts, refused = s.starts(ctx, triggers, event, now)
+			// What the events of a request start is worked on in their order: one microsecond after the other.
+			in.Starts, refused = s.starts(ctx, triggers, event, now.Add(time.Duration(i+1-len(events))*time.Microsecond))
 			in.Transitions = append(in.Transitions, refused...)
 			request.Events = append(request.Events, in)
 		}

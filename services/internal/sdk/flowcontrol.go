@@ -130,7 +130,7 @@ func (c *checker) concurrency(flow *stepwell.FlowControl, raw json.RawMessage) {
 	c.that(len(split.Function) <= 1, "concurrency_limit_invalid: concurrency.fn may have one limit")
 	for _, wire := range split.Function {
 		c.that(wire.Limit > 0, "concurrency_limit_invalid: concurrency.fn needs a limit above 0")
-		c.that(wire.Scope == "" || wire.Scope == "fn", "concurrency_limit_invalid: concurrency.fn has scope fn only")
+		c.that(wire.Scope == "" || strings.EqualFold(wire.Scope, "fn"), "concurrency_limit_invalid: concurrency.fn has scope fn only")
 		limit := stepwell.Concurrency{Limit: wire.Limit, Key: wire.Key, Runs: true}
 		flow.Concurrency = append(flow.Concurrency, limit)
 	}
@@ -143,7 +143,7 @@ func (c *checker) concurrency(flow *stepwell.FlowControl, raw json.RawMessage) {
 
 func (c *checker) scope(wire wireConcurrency) stepwell.Scope {
 	scope := stepwell.ScopeFunction
-	switch wire.Scope {
+	switch strings.ToLower(wire.Scope) { // the Go SDK says Fn, Env, Account
 	case "", "fn":
 		return scope
 	case "env":

@@ -26,7 +26,7 @@ func TestFlowControlIsRead(t *testing.T) {
 			Concurrency: []stepwell.Concurrency{{Limit: 5, Key: "event.data.a", Scope: stepwell.ScopeEnvironment}},
 		}},
 		"concurrency as a list": {
-			`"concurrency":[{"limit":5,"scope":"fn"},{"limit":2,"key":"event.data.b","scope":"account"}]`, stepwell.FlowControl{
+			`"concurrency":[{"limit":5,"scope":"Fn"},{"limit":2,"key":"event.data.b","scope":"account"}]`, stepwell.FlowControl{
 				Concurrency: []stepwell.Concurrency{
 					{Limit: 5}, {Limit: 2, Key: "event.data.b", Scope: stepwell.ScopeAccount},
 				},

@@ -8,12 +8,13 @@ import { endings } from "./endings.mjs";
 import { invocations } from "./invocations.mjs";
 import { requests } from "./requests.mjs";
 import { signals } from "./signals.mjs";
+import { limits } from "./limits.mjs";
 import { waits } from "./waits.mjs";
 
 const on = (...names) => names.map((event) => ({ event }));
 
 export function functions(sdk) {
-  const parts = [sequences, errors, times, parallels, triggers, requests, waits, signals, invocations, endings, defers];
+  const parts = [sequences, errors, times, parallels, triggers, requests, limits, waits, signals, invocations, endings, defers];
   return parts.flatMap((part) => part(sdk));
 }
 

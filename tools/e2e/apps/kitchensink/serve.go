@@ -38,6 +38,7 @@ func Serve(sdk SDK) error {
 	a.triggers()
 	a.requests()
 	a.waits()
+	a.limits()
 	a.signals()
 	a.invocations()
 	a.endings()

@@ -1,0 +1,29 @@
+// Functions with limits. They count themselves.
+
+const on = (event) => [{ event }];
+
+// inside counts who is in a body at the same time, by key.
+const inside = new Map();
+
+async function together(key, milliseconds) {
+  const count = (inside.get(key) ?? 0) + 1;
+  inside.set(key, count);
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  inside.set(key, inside.get(key) - 1);
+  return count;
+}
+
+export function limits({ define }) {
+  return [
+    define({ id: "concurrent", concurrency: [{ limit: 2, key: "event.data.key" }] }, on("e2e/concurrent"), async ({ event, step, ran }) => {
+      const body = (name) => () => together(event.data.key, 200).then((count) => ran(name, count));
+      const first = await step.run("first", body("first"));
+      await step.sleep("nap", "1s");
+      return { most: Math.max(first, await step.run("second", body("second"))) };
+    }),
+
+    define({ id: "throttled", throttle: { limit: 1, period: "3s", key: "event.data.key" } }, on("e2e/throttled"), ({ step, ran }) =>
+      step.run("step", () => ran("step", "done")),
+    ),
+  ];
+}
