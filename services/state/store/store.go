@@ -189,9 +189,10 @@ type Backlog interface {
 	ParkedItems(ctx context.Context, before time.Time, limit int) ([]stepwell.Item, error)
 	// Unpark says that items are in the queue now. Those that are not open any more are passed over.
 	Unpark(ctx context.Context, items []stepwell.ItemID) error
-	// Deadlines returns up to limit deadlines that are not after an instant, the earliest first.
+	// Deadlines returns up to limit deadlines that are not after an instant, the earliest first. A run that ends has none
+	// any more.
 	Deadlines(ctx context.Context, until time.Time, limit int) ([]stepwell.Deadline, error)
-	// MoveDeadlines gives runs that have deadlines others, or none.
+	// MoveDeadlines gives runs that have deadlines others, or none. A driver may pass over some that change meanwhile.
 	MoveDeadlines(ctx context.Context, deadlines []stepwell.Deadline) error
 	// UnroutedEvents returns events that were stored unrouted, oldest first, at most limit. There may be more even if
 	// it returns fewer, since their bytes are bounded too; there are none left if it returns none.

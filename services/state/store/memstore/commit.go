@@ -59,6 +59,7 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 		record.attempts = append(record.attempts, *t.Attempt)
 	}
 	if run.Status.Ended() {
+		delete(s.deadlines, run.ID)
 		for _, id := range record.cancelledBy {
 			s.unregister(id)
 		}

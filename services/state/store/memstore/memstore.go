@@ -45,7 +45,7 @@ type Store struct {
 	unrouted []stepwell.EventID
 	starts   map[startKey]start
 	rates    rates
-	// deadlines are of live runs, and of some that have ended.
+	// deadlines are of live runs.
 	deadlines map[stepwell.RunID]time.Time
 	// startKeys are the keys of starts in the order they were made.
 	startKeys []startKey

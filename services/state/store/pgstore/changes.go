@@ -159,13 +159,18 @@ func updateHeads(ctx context.Context, q *pgsql.Queries, runs []stepwell.Run) err
 	return q.UpdateHeads(ctx, u)
 }
 
-// endRuns queues the end of runs: status and output, and no head any more (I5).
-func endRuns(ctx context.Context, q *pgsql.Queries, runs []stepwell.Run) error {
-	if len(runs) == 0 {
+// endRuns queues the end of runs: status and output, and no head any more (I5), nor what they held beside it.
+func endRuns(ctx context.Context, q *pgsql.Queries, heads []*head) error {
+	if len(heads) == 0 {
 		return nil
 	}
 	var e pgsql.EndRunsParams
-	for _, run := range runs {
+	var timed []pgtype.UUID
+	for _, head := range heads {
+		run := head.run
+		if head.timed {
+			timed = append(timed, pgULID(run.ID.ULID))
+		}
 		e.Ids = append(e.Ids, pgULID(run.ID.ULID))
 		e.Statuses = append(e.Statuses, int16(run.Status))
 		e.Outputs = append(e.Outputs, nullable(run.Output))
@@ -182,6 +187,11 @@ func endRuns(ctx context.Context, q *pgsql.Queries, runs []stepwell.Run) error {
 	}
 	if err := q.DeleteWaitsOfRuns(ctx, e.Ids); err != nil {
 		return err
+	}
+	if len(timed) > 0 {
+		if err := q.EndDeadlines(ctx, timed); err != nil {
+			return err
+		}
 	}
 	return q.DeleteHeads(ctx, e.Ids)
 }

@@ -99,6 +99,8 @@ type head struct {
 	// missing is why there is no head: the run has ended, or is unknown.
 	missing error
 	changed bool
+	// timed says that it has a deadline.
+	timed bool
 }
 
 type stepKey struct {
@@ -155,7 +157,7 @@ func lockHeads(
 		if err != nil {
 			return nil, err
 		}
-		h.runs[run.ID].run = run
+		h.runs[run.ID].run, h.runs[run.ID].timed = run, row.Timed.Bool
 		h.order = append(h.order, run.ID)
 	}
 	for _, row := range recorded {
@@ -257,12 +259,13 @@ func (h *heads) resume(t stepwell.Transition, committed *store.Committed) {
 
 // write queues all that changed.
 func (h *heads) write(ctx context.Context, p *pipeline) error {
-	var live, ended []stepwell.Run
+	var live []stepwell.Run
+	var ended []*head
 	for _, id := range h.order {
 		switch head := h.runs[id]; {
 		case !head.changed:
 		case head.run.Status.Ended():
-			ended = append(ended, head.run)
+			ended = append(ended, head)
 		default:
 			live = append(live, head.run)
 		}

@@ -46,8 +46,8 @@ func (s *Store) MoveDeadlines(ctx context.Context, deadlines []stepwell.Deadline
 		}
 	}
 	if len(over) > 0 {
-		if err := q.DeleteDeadlines(ctx, over); err != nil {
-			return fmt.Errorf("delete deadlines: %w", classify(err))
+		if err := q.DropDeadlines(ctx, over); err != nil {
+			return fmt.Errorf("drop deadlines: %w", classify(err))
 		}
 	}
 	return nil

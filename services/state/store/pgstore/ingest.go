@@ -275,6 +275,7 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 		if start.result.Skipped {
 			continue
 		}
+		heads.Timed = append(heads.Timed, !start.Deadline.IsZero())
 		if !start.Deadline.IsZero() {
 			timed, deadlines = append(timed, pgULID(start.Run.ID.ULID)), append(deadlines, pgTime(start.Deadline))
 		}

@@ -91,7 +91,7 @@ func fillTables() []string {
 		`INSERT INTO event_runs (event_id, run_id) SELECT id, id FROM seeds`,
 		`INSERT INTO start_keys (function_id, key_hash, run_id, started_at)
 		SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id, at FROM seeds`,
-		`INSERT INTO deadlines (run_id, due_at) SELECT id, at + interval '1 hour' * n FROM seeds`,
+		`INSERT INTO deadlines (run_id, due_at) SELECT id, at + interval '1 minute' * n FROM seeds`,
 		`INSERT INTO rate_starts (function_id, key_hash, number, started_at)
 		SELECT ` + nobody + `, '', n + 1, at FROM seeds`,
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)

@@ -37,6 +37,30 @@ func testDeadlinesComeInOrder(t *testing.T, f *fixture) {
 	require.NoError(t, f.MoveDeadlines(f.ctx, nil))
 }
 
+// testDeadlineGoesWithItsRun: nobody looks at runs that have ended.
+func testDeadlineGoesWithItsRun(t *testing.T, f *fixture) {
+	var items []stepwell.Item
+	for range 3 {
+		event := f.event("")
+		start := f.start(event)
+		start.Deadline = epoch().Add(time.Hour)
+		items = append(items, f.ingest(event, start).Opened...)
+	}
+	f.mustCommit(stepwell.Transition{
+		Run: items[0].Run, Settles: items[0].ID, End: &stepwell.End{Status: stepwell.RunCompleted},
+	})
+	f.mustCommit(stepwell.Transition{Run: items[1].Run, End: &stepwell.End{Status: stepwell.RunCancelled}})
+	f.plan(stepwell.Run{ID: items[2].Run, Function: f.function.ID}, items[2], "a")
+	due, err := f.Deadlines(f.ctx, epoch().Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Equal(t, []stepwell.Deadline{{Run: items[2].Run, At: epoch().Add(time.Hour)}}, due)
+	ended := stepwell.Deadline{Run: items[0].Run, At: epoch().Add(time.Minute)}
+	require.NoError(t, f.MoveDeadlines(f.ctx, []stepwell.Deadline{ended, {Run: items[1].Run}}))
+	again, err := f.Deadlines(f.ctx, epoch().Add(time.Hour), 10)
+	require.NoError(t, err)
+	require.Equal(t, due, again, "a run that has ended gets none")
+}
+
 // testClaimStartsTheRun once: what the first call was is not said twice.
 func testClaimStartsTheRun(t *testing.T, f *fixture) {
 	run, item := f.newRun()

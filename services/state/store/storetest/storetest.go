@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I3_IdempotencyKeyStartsOnce":           testIdempotencyKeyStartsOnce,
 		"I21_RateHoldsInEveryWindow":            testRateHoldsInEveryWindow,
 		"DeadlinesComeInOrder":                  testDeadlinesComeInOrder,
+		"DeadlineGoesWithItsRun":                testDeadlineGoesWithItsRun,
 		"ClaimStartsTheRun":                     testClaimStartsTheRun,
 		"I21_RateHoldsAmongMany":                testRateHoldsAmongMany,
 		"I21_RateThatChanges":                   testRateThatChanges,

@@ -35,12 +35,25 @@ func (q *Queries) Deadlines(ctx context.Context, until pgtype.Timestamptz, most 
 	return items, nil
 }
 
-const DeleteDeadlines = `-- name: DeleteDeadlines :exec
+const DropDeadlines = `-- name: DropDeadlines :exec
+DELETE FROM deadlines WHERE run_id IN (
+    SELECT f.run_id FROM deadlines AS f WHERE f.run_id = ANY($1::uuid[]) FOR UPDATE SKIP LOCKED
+)
+`
+
+// Passes over the same ones as MoveDeadlines.
+func (q *Queries) DropDeadlines(ctx context.Context, runIds []pgtype.UUID) error {
+	_, err := q.db.Exec(ctx, DropDeadlines, runIds)
+	return err
+}
+
+const EndDeadlines = `-- name: EndDeadlines :exec
 DELETE FROM deadlines WHERE run_id = ANY($1::uuid[])
 `
 
-func (q *Queries) DeleteDeadlines(ctx context.Context, runIds []pgtype.UUID) error {
-	_, err := q.db.Exec(ctx, DeleteDeadlines, runIds)
+// Of runs that end, whose heads are locked.
+func (q *Queries) EndDeadlines(ctx context.Context, runIds []pgtype.UUID) error {
+	_, err := q.db.Exec(ctx, EndDeadlines, runIds)
 	return err
 }
 
@@ -55,9 +68,16 @@ func (q *Queries) InsertDeadlines(ctx context.Context, runIds []pgtype.UUID, due
 
 const MoveDeadlines = `-- name: MoveDeadlines :exec
 UPDATE deadlines AS d SET due_at = m.due_at
-FROM (SELECT unnest($1::uuid[]) AS run_id, unnest($2::timestamptz[]) AS due_at) AS m WHERE d.run_id = m.run_id
+FROM (
+    SELECT f.run_id, u.due_at
+    FROM deadlines AS f
+    JOIN (SELECT unnest($1::uuid[]) AS run_id, unnest($2::timestamptz[]) AS due_at) AS u ON f.run_id = u.run_id
+    FOR UPDATE OF f SKIP LOCKED
+) AS m
+WHERE d.run_id = m.run_id
 `
 
+// Those of runs that end at this moment are passed over, so that nobody waits for each other.
 func (q *Queries) MoveDeadlines(ctx context.Context, runIds []pgtype.UUID, dueAt []pgtype.Timestamptz) error {
 	_, err := q.db.Exec(ctx, MoveDeadlines, runIds, dueAt)
 	return err

@@ -78,11 +78,11 @@ func (q *Queries) DueHeads(ctx context.Context, arg DueHeadsParams) ([]DueHeadsR
 
 const InsertHeads = `-- name: InsertHeads :exec
 INSERT INTO heads (run_id, environment_id, function_id, priority_nanos, limits, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes, due_minute, parked_minute)
+    rediscover, step_count, state_bytes, due_minute, parked_minute, timed)
 SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),
     unnest($4::bigint[]), unnest($5::jsonb[]), unnest($6::integer[]),
     unnest($7::jsonb[]), unnest($8::integer[]), false, 0, 0, unnest($9::integer[]),
-    NULLIF(unnest($10::integer[]), 0)
+    NULLIF(unnest($10::integer[]), 0), NULLIF(unnest($11::boolean[]), false)
 `
 
 type InsertHeadsParams struct {
@@ -96,6 +96,7 @@ type InsertHeadsParams struct {
 	DiscoveryCounts []int32
 	DueMinutes      []int32
 	ParkedMinutes   []int32
+	Timed           []bool
 }
 
 func (q *Queries) InsertHeads(ctx context.Context, arg InsertHeadsParams) error {
@@ -110,13 +111,14 @@ func (q *Queries) InsertHeads(ctx context.Context, arg InsertHeadsParams) error 
 		arg.DiscoveryCounts,
 		arg.DueMinutes,
 		arg.ParkedMinutes,
+		arg.Timed,
 	)
 	return err
 }
 
 const LockHeads = `-- name: LockHeads :many
 SELECT run_id, environment_id, function_id, priority_nanos, limits, started_at, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes, defer_count, defer_bytes
+    rediscover, step_count, state_bytes, defer_count, defer_bytes, timed
 FROM heads WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR UPDATE
 `
 
@@ -135,6 +137,7 @@ type LockHeadsRow struct {
 	StateBytes     int64
 	DeferCount     int32
 	DeferBytes     int32
+	Timed          pgtype.Bool
 }
 
 // In the order of ids, so that two batches cannot wait for each other.
@@ -162,6 +165,7 @@ func (q *Queries) LockHeads(ctx context.Context, runIds []pgtype.UUID) ([]LockHe
 			&i.StateBytes,
 			&i.DeferCount,
 			&i.DeferBytes,
+			&i.Timed,
 		); err != nil {
 			return nil, err
 		}

@@ -141,6 +141,7 @@ type Head struct {
 	ParkedMinute   pgtype.Int4
 	DeferCount     int32
 	DeferBytes     int32
+	Timed          pgtype.Bool
 }
 
 type RateStart struct {
