@@ -10,13 +10,18 @@ import (
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
-// flow are the expressions of a function's flow control, compiled; nil for those that it has not.
+// flow is a function with the expressions of its flow control, compiled; nil for those that it has not.
 type flow struct {
+	function stepwell.Function
+
 	idempotency *expr.Program
 	priority    *expr.Program
 	rate        *stepwell.RateLimit
 	rateKey     *expr.Program
 	limits      []limit
+
+	singleton    *stepwell.Singleton
+	singletonKey *expr.Program
 }
 
 // limit is a limit that the queue enforces. Its program is nil if it is one of the whole function.
@@ -28,6 +33,7 @@ type limit struct {
 // compileFlow compiles what a function has. They were compiled when the function was synced.
 func compileFlow(function stepwell.Function) (f flow, problems []error) {
 	control := function.FlowControl
+	f.function = function
 	compile := func(what, source string) *expr.Program {
 		if source == "" {
 			return nil
@@ -48,13 +54,16 @@ func compileFlow(function stepwell.Function) (f flow, problems []error) {
 	for _, l := range function.Limits() {
 		f.limits = append(f.limits, limit{l, compile("the key of a limit", l.Expression)})
 	}
+	if control.Singleton != nil {
+		f.singleton = control.Singleton
+		f.singletonKey = compile("singleton.key", control.Singleton.Key)
+	}
 	return f, problems
 }
 
 // control has the start obey the function's flow control. The error says why nothing starts. An expression that decides
 // only about the order of runs keeps none from starting: it then counts as if it were not there.
-func (f flow) control(start *stepwell.RunStart, event stepwell.Event, variables func() map[string]any, now time.Time) error {
-	vars := func() expr.Vars { return expr.Vars{Event: variables(), Now: now} }
+func (f flow) control(start *stepwell.RunStart, event stepwell.Event, vars func() expr.Vars, now time.Time) error {
 	if f.idempotency != nil {
 		key, err := f.idempotency.Key(vars())
 		if err != nil {

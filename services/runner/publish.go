@@ -13,6 +13,7 @@ import (
 
 	runnerv1 "github.com/stepwell/stepwell/proto/gen/stepwell/runner/v1"
 	"github.com/stepwell/stepwell/services/internal/engine"
+	"github.com/stepwell/stepwell/services/internal/expr"
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
@@ -20,7 +21,7 @@ import (
 	"github.com/stepwell/stepwell/services/state/store"
 )
 
-// staleMax bounds how often a decision is made again because the catalog changed meanwhile.
+// staleMax bounds how often a decision is made again because the catalog, or who has a place, changed meanwhile.
 const staleMax = 10
 
 // Publish implements runnerv1.RunnerServiceServer.
@@ -75,7 +76,7 @@ func awaited(events []stepwell.Event, ingested store.Ingested) []stepwell.Event 
 	return those
 }
 
-// ingest decides and stores, again if the catalog turned out to be newer, and queues what is due.
+// ingest decides and stores, again if what it was decided by turned out to be older, and queues what is due.
 func (s *Service) ingest(
 	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
 ) (store.Ingested, error) {
@@ -84,7 +85,7 @@ func (s *Service) ingest(
 	if err != nil {
 		return store.Ingested{}, err
 	}
-	for range staleMax {
+	for try := range staleMax {
 		now := time.Now()
 		request := store.Ingest{
 			Environment: environment, Revision: triggers.revision, Now: now, Trace: telemetry.KeptTraceOf(ctx),
@@ -98,6 +99,10 @@ func (s *Service) ingest(
 			request.Events = append(request.Events, in)
 		}
 		request.Events[0].Starts = slices.Concat(given, request.Events[0].Starts)
+		taking := takes(triggers, request, try)
+		if request.Cancels, err = s.cancels(ctx, taking, now); err != nil {
+			return store.Ingested{}, err
+		}
 		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request})
 		if err != nil {
 			return store.Ingested{}, err
@@ -111,6 +116,7 @@ func (s *Service) ingest(
 			return store.Ingested{}, err
 		default:
 			s.started(ctx, request, results[0])
+			s.tellCancelled(ctx, taking, results[0].Cancelled)
 			s.expect(request)
 			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
 			if results[0].ForRunner {
@@ -130,7 +136,7 @@ func (s *Service) started(ctx context.Context, request store.Ingest, ingested st
 				continue
 			}
 			switch run := ingested.Runs[i][j]; {
-			case run.Skipped:
+			case run.Skip != stepwell.SkipNone:
 				s.runs.Skipped(ctx, start.Run.Function)
 			case run.Started():
 				s.runs.Scheduled(ctx, start.Run.Function)
@@ -149,15 +155,24 @@ func (s *Service) starts(
 			slog.String("error", problem.Error()))
 	}
 	variables := sync.OnceValue(event.Variables)
+	vars := func() expr.Vars { return expr.Vars{Event: variables(), Now: now} }
 	for _, function := range functions {
 		start := engine.Start(function, event, now)
-		if err := triggers.flows[function.ID].control(&start, event, variables, now); err != nil {
-			s.deps.Log.WarnContext(ctx, "the function does not start", slog.String("function_id", function.Slug),
-				slog.String("event_id", event.ID.String()), slog.String("error", err.Error()))
+		controls := triggers.flows[function.ID]
+		about := func(err error) slog.Attr {
+			return slog.Group("", slog.String("function_id", function.Slug), slog.String("event_id", event.ID.String()),
+				slog.String("error", err.Error()))
+		}
+		if err := controls.control(&start, event, vars, now); err != nil {
+			s.deps.Log.WarnContext(ctx, "the function does not start", about(err))
 			if resume := engine.Refusal(event, err.Error(), now); resume != nil {
 				refused = append(refused, resume.Transition(event.Environment, now))
 			}
 			continue
+		}
+		var err error
+		if start.Place, err = controls.place(event, vars, now); err != nil {
+			s.deps.Log.WarnContext(ctx, "the run starts as if its function were no singleton", about(err))
 		}
 		s.prepare(ctx, variables, start.Waits)
 		starts = append(starts, start)

@@ -44,6 +44,7 @@ type state struct {
 	ingest    func(ctx context.Context, requests []store.Ingest) ([]store.Ingested, error)
 	functions func(ctx context.Context, environment stepwell.EnvironmentID, known int64) (store.Functions, error)
 	dueItems  func(ctx context.Context, query store.DueQuery) ([]stepwell.Item, string, error)
+	holders   func(ctx context.Context, places []stepwell.PlaceKey) ([]stepwell.RunID, error)
 	ingests   atomic.Int64
 }
 
@@ -53,6 +54,13 @@ func (s *state) Ingest(ctx context.Context, requests []store.Ingest) ([]store.In
 		return s.ingest(ctx, requests)
 	}
 	return s.State.Ingest(ctx, requests)
+}
+
+func (s *state) Holders(ctx context.Context, places []stepwell.PlaceKey) ([]stepwell.RunID, error) {
+	if s.holders != nil {
+		return s.holders(ctx, places)
+	}
+	return s.State.Holders(ctx, places)
 }
 
 func (s *state) Functions(ctx context.Context, environment stepwell.EnvironmentID, known int64) (store.Functions, error) {

@@ -20,6 +20,7 @@ func fromIngest(m *statev1.Ingest) store.Ingest {
 				Transitions: wire.Each(m.GetTransitions(), wire.FromTransition),
 			}
 		}),
+		Cancels:  wire.Each(m.GetCancels(), wire.FromTransition),
 		Unrouted: m.GetUnrouted(), Now: wire.FromTime(m.GetTime()), Trace: stepwell.TraceOf(m.GetTrace()),
 	}
 }
@@ -29,12 +30,14 @@ func ingested(i store.Ingested) *statev1.Ingested {
 		Failure: failure(i.Err),
 		Events: wire.Each(i.Runs, func(runs []store.StartedRun) *statev1.IngestedEvent {
 			return &statev1.IngestedEvent{Runs: wire.Each(runs, func(run store.StartedRun) *statev1.StartedRun {
-				return &statev1.StartedRun{Id: wire.ULID(run.ID.ULID), Existed: run.Existed, Skipped: run.Skipped}
+				return &statev1.StartedRun{
+					Id: wire.ULID(run.ID.ULID), Existed: run.Existed, Skipped: run.Skip != stepwell.SkipNone, Skip: wire.SkipReason(run.Skip),
+				}
 			})}
 		}),
 		Opened: wire.Each(i.Opened, wire.Item), Dropped: wire.ItemIDs(i.Dropped),
-		ForRunner: i.ForRunner,
-		Awaited:   wire.Each(i.Awaited, func(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }),
+		ForRunner: i.ForRunner, Cancelled: wire.Each(i.Cancelled, func(id stepwell.RunID) []byte { return wire.ULID(id.ULID) }),
+		Awaited: wire.Each(i.Awaited, func(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }),
 	}
 }
 

@@ -61,6 +61,21 @@ func (s *Service) ListLookBacks(
 	return response, nil
 }
 
+// ListHolders implements statev1.StateServiceServer.
+func (s *Service) ListHolders(
+	ctx context.Context, m *statev1.ListHoldersRequest,
+) (*statev1.ListHoldersResponse, error) {
+	if err := atMostPage(len(m.GetPlaces())); err != nil {
+		return nil, err
+	}
+	holders, err := s.store.Holders(ctx, wire.Each(m.GetPlaces(), func(p *statev1.PlaceKey) stepwell.PlaceKey {
+		return stepwell.PlaceKey{Function: stepwell.FunctionID{UUID: wire.FromUUID(p.GetFunctionId())}, Key: p.GetKey()}
+	}))
+	return &statev1.ListHoldersResponse{
+		RunIds: wire.Each(holders, func(id stepwell.RunID) []byte { return wire.ULID(id.ULID) }),
+	}, err
+}
+
 // ListDeadlines implements statev1.StateServiceServer.
 func (s *Service) ListDeadlines(
 	ctx context.Context, m *statev1.ListDeadlinesRequest,

@@ -15,6 +15,8 @@ func events() []scenario {
 		{name: "event id twice", proves: proves(compatibility.EventIDs), play: eventTwice},
 		{name: "idempotency key", proves: proves(compatibility.Idempotency), play: idempotencyKey},
 		{name: "rate limit", proves: proves(compatibility.RateLimit), play: rateLimit},
+		{name: "singleton that skips", proves: proves(compatibility.SkipSingle), play: singletonSkips},
+		{name: "singleton that cancels", proves: proves(compatibility.CancelOlder), play: singletonCancels},
 		{name: "run starts too late", proves: proves(compatibility.Timeouts), play: startsLate},
 		{name: "run ends too late", proves: proves(compatibility.Timeouts), play: endsLate},
 		{name: "event ids keep order", proves: proves(compatibility.EventOrder), play: eventOrder},
@@ -74,6 +76,44 @@ func rateLimit(s *scene) {
 	}
 	again := s.runOf(s.send(list[0])[0])
 	s.await(again, "Skipped")
+}
+
+// singletonSkips: while a run is live, others of its key are skipped; when it has ended, one starts.
+func singletonSkips(s *scene) {
+	user := fmt.Sprintf("ada-%d", time.Now().UnixNano())
+	data := map[string]any{"user": user}
+	first := s.start("e2e/single", data)
+	s.awaitStep(first, "end", "Open")
+	other := s.start("e2e/single", map[string]any{"user": user + "'s brother"})
+	second := s.start("e2e/single", data)
+	s.await(second, "Skipped")
+	require.Empty(s, s.executions(second))
+	history, err := s.server.History(s.Context(), second)
+	require.NoError(s, err)
+	require.Equal(s, "Singleton", history.SkipReason)
+	require.Equal(s, first, history.ExistingRunID)
+
+	s.send(target.Event{Name: "e2e/single.end", Data: data})
+	require.JSONEq(s, `"done"`, s.output(first))
+	third := s.start("e2e/single", data)
+	for _, run := range []string{third, other} {
+		s.awaitStep(run, "end", "Open")
+		require.NoError(s, s.server.Cancel(s.Context(), run))
+	}
+}
+
+// singletonCancels: a newer run cancels the one before, also if their events come together.
+func singletonCancels(s *scene) {
+	data := map[string]any{"user": fmt.Sprintf("ada-%d", time.Now().UnixNano())}
+	first := s.start("e2e/latest", data)
+	s.awaitStep(first, "end", "Open")
+	together := s.send(target.Event{Name: "e2e/latest", Data: data}, target.Event{Name: "e2e/latest", Data: data})
+	s.await(first, target.Cancelled)
+	s.await(s.runOf(together[0]), target.Cancelled)
+	last := s.runOf(together[1])
+	s.awaitStep(last, "end", "Open")
+	s.send(target.Event{Name: "e2e/latest.end", Data: data})
+	require.JSONEq(s, `"done"`, s.output(last))
 }
 
 func startsLate(s *scene) {

@@ -102,6 +102,9 @@ func NotFound(event stepwell.Event, now time.Time) (t stepwell.Transition, ok bo
 // RateLimited is what runs are told that invoke a function which a limit keeps from starting.
 const RateLimited = "invoked function is rate limited"
 
+// SingletonHeld is what runs are told that invoke a function of which another run is there to stay.
+const SingletonHeld = "invoked function was skipped: another run of it is live, and it is a singleton"
+
 // Refusal is what ends in the run that invoked a function which does not start; nil if none did.
 func Refusal(event stepwell.Event, why string, now time.Time) *stepwell.Resume {
 	item, waiting := invoker(event)

@@ -67,6 +67,8 @@ const (
 	SkipNone SkipReason = iota
 	// SkipRateLimited: the function started as often as its rate limit allows.
 	SkipRateLimited
+	// SkipSingleton: another run has the place of the singleton.
+	SkipSingleton
 )
 
 // String is the reason as APIs and metrics spell it.
@@ -76,6 +78,8 @@ func (r SkipReason) String() string {
 		return ""
 	case SkipRateLimited:
 		return "RateLimited"
+	case SkipSingleton:
+		return "Singleton"
 	}
 	return "Unknown"
 }
@@ -92,8 +96,9 @@ type Run struct {
 	// EventName is the name of the first.
 	EventName string
 	Status    RunStatus
-	// Skip is why the run was skipped, if it was.
-	Skip SkipReason
+	// Skip is why the run was skipped, if it was, and Existing the run because of which, if there is one.
+	Skip     SkipReason
+	Existing RunID
 	// Output is the function's result, or a Failure when the run failed. Empty while it runs.
 	Output    json.RawMessage
 	CreatedAt time.Time

@@ -132,6 +132,8 @@ type RunStart struct {
 	// Rate keeps the run from starting if others like it did; nil if nothing does. What starts before is what was stored
 	// before.
 	Rate *Rate
+	// Place is what the run takes and keeps until it ends, if it may start otherwise; nil if there is none.
+	Place *Place
 	// Deadline is when somebody is to look whether the run takes too long; zero for never.
 	Deadline time.Time
 	// Waits are those that cancel the run.
@@ -139,6 +141,24 @@ type RunStart struct {
 	// Refused is what ends in the run that invoked the function if nothing starts; nil if none did.
 	Refused *Resume
 }
+
+// Place is that of a singleton: at most one live run of the function has the place of a key (I22).
+type Place struct {
+	Key string
+	// Takes has the run take the place from one that has it, which is cancelled. Without it, the run is skipped then.
+	Takes bool
+	// Refused is what ends in the run that invoked the function if the run is skipped; nil if none did.
+	Refused *Resume
+}
+
+// PlaceKey names a place.
+type PlaceKey struct {
+	Function FunctionID
+	Key      string
+}
+
+// PlaceKey is the name of the place that the run takes.
+func (s RunStart) PlaceKey() PlaceKey { return PlaceKey{s.Run.Function, s.Place.Key} }
 
 // Deadline is when somebody is to look whether a run takes too long.
 type Deadline struct {

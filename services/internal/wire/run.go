@@ -8,6 +8,12 @@ import (
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 )
 
+// SkipReason is the proto value of a reason.
+func SkipReason(r stepwell.SkipReason) runv1.SkipReason { return enum[runv1.SkipReason](r) }
+
+// FromSkipReason is the reason of a proto value.
+func FromSkipReason(r runv1.SkipReason) stepwell.SkipReason { return fromEnum[stepwell.SkipReason](r) }
+
 // RunStatus is the value of a status.
 func RunStatus(s stepwell.RunStatus) runv1.RunStatus { return enum[runv1.RunStatus](s) }
 
@@ -20,7 +26,7 @@ func Run(r stepwell.Run) *runv1.Run {
 		Id: ULID(r.ID.ULID), EnvironmentId: UUID(r.Environment.UUID), FunctionId: UUID(r.Function.UUID),
 		FunctionVersion: int32(r.FunctionVersion), EventName: r.EventName, Status: RunStatus(r.Status),
 		EventIds: Each(r.Events, func(id stepwell.EventID) []byte { return ULID(id.ULID) }),
-		Skip:     enum[runv1.SkipReason](r.Skip), Output: r.Output, CreateTime: Time(r.CreatedAt), StartTime: Time(r.StartedAt), EndTime: Time(r.EndedAt),
+		Skip:     SkipReason(r.Skip), ExistingRunId: ULID(r.Existing.ULID), Output: r.Output, CreateTime: Time(r.CreatedAt), StartTime: Time(r.StartedAt), EndTime: Time(r.EndedAt),
 		PriorityNanos: int64(r.Priority), Limits: Each(r.Limits, limitKey),
 		Progress: &runv1.Progress{
 			RequestVersion: int32(r.Progress.RequestVersion), Open: Each(r.Progress.Open, Item),
@@ -43,7 +49,7 @@ func FromRun(m *runv1.Run) stepwell.Run {
 			return stepwell.EventID{ULID: FromULID(id)}
 		}),
 		EventName: m.GetEventName(), Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput(),
-		Skip:      fromEnum[stepwell.SkipReason](m.GetSkip()),
+		Skip: FromSkipReason(m.GetSkip()), Existing: stepwell.RunID{ULID: FromULID(m.GetExistingRunId())},
 		CreatedAt: FromTime(m.GetCreateTime()), StartedAt: FromTime(m.GetStartTime()), EndedAt: FromTime(m.GetEndTime()),
 		Priority: time.Duration(m.GetPriorityNanos()), Limits: Each(m.GetLimits(), fromLimitKey),
 		Progress: stepwell.Progress{

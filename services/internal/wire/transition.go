@@ -104,6 +104,9 @@ func RunStart(s stepwell.RunStart) *runv1.RunStart {
 		Rate: optional(s.Rate, func(r stepwell.Rate) *runv1.Rate {
 			return &runv1.Rate{Key: r.Key, Limit: int32(r.Limit), Period: duration(r.Period)}
 		}),
+		Place: optional(s.Place, func(p stepwell.Place) *runv1.Place {
+			return &runv1.Place{Key: p.Key, Takes: p.Takes, Refused: optional(p.Refused, resume)}
+		}),
 	}
 }
 
@@ -115,6 +118,9 @@ func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
 		Deadline: FromTime(m.GetDeadline()),
 		Rate: fromOptional(m.GetRate(), func(m *runv1.Rate) stepwell.Rate {
 			return stepwell.Rate{Key: m.GetKey(), Limit: int(m.GetLimit()), Period: m.GetPeriod().AsDuration()}
+		}),
+		Place: fromOptional(m.GetPlace(), func(m *runv1.Place) stepwell.Place {
+			return stepwell.Place{Key: m.GetKey(), Takes: m.GetTakes(), Refused: fromOptional(m.GetRefused(), fromResume)}
 		}),
 	}
 }

@@ -107,20 +107,22 @@ func refusal(status int, answer []byte) error {
 
 // run, step, attempt and item are what the API says of a run.
 type run struct {
-	ID         string          `json:"id"`
-	Status     string          `json:"status"`
-	SkipReason string          `json:"skip_reason,omitempty"`
-	Function   string          `json:"function"`
-	EventName  string          `json:"event_name"`
-	EventIDs   []string        `json:"event_ids"`
-	CreatedAt  time.Time       `json:"created_at"`
-	StartedAt  time.Time       `json:"started_at"`
-	EndedAt    time.Time       `json:"ended_at"`
-	Output     json.RawMessage `json:"output,omitempty"`
-	Error      *failure        `json:"error,omitempty"`
-	Open       []item          `json:"open,omitempty"`
-	Steps      []step          `json:"steps,omitempty"`
-	Attempts   []attempt       `json:"attempts,omitempty"`
+	ID         string `json:"id"`
+	Status     string `json:"status"`
+	SkipReason string `json:"skip_reason,omitempty"`
+	// ExistingRunID is the run because of which it was skipped.
+	ExistingRunID string          `json:"existing_run_id,omitempty"`
+	Function      string          `json:"function"`
+	EventName     string          `json:"event_name"`
+	EventIDs      []string        `json:"event_ids"`
+	CreatedAt     time.Time       `json:"created_at"`
+	StartedAt     time.Time       `json:"started_at"`
+	EndedAt       time.Time       `json:"ended_at"`
+	Output        json.RawMessage `json:"output,omitempty"`
+	Error         *failure        `json:"error,omitempty"`
+	Open          []item          `json:"open,omitempty"`
+	Steps         []step          `json:"steps,omitempty"`
+	Attempts      []attempt       `json:"attempts,omitempty"`
 }
 
 func (r run) ended() bool { return r.Status != "Running" }

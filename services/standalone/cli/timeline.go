@@ -60,6 +60,9 @@ func timeline(r run, now time.Time, width int) []string {
 
 func headline(r run, end time.Time) string {
 	took := shortDuration(end.Sub(r.CreatedAt))
+	if r.ExistingRunID != "" {
+		return r.Status + ": " + r.SkipReason + ", run " + r.ExistingRunID + " was live"
+	}
 	if r.SkipReason != "" {
 		return r.Status + ": " + r.SkipReason
 	}

@@ -23,6 +23,7 @@ func ingest(i store.Ingest) *statev1.Ingest {
 				Transitions: wire.Each(e.Transitions, wire.Transition),
 			}
 		}),
+		Cancels:  wire.Each(i.Cancels, wire.Transition),
 		Unrouted: i.Unrouted, Time: wire.Time(i.Now), Trace: i.Trace.Bytes(),
 	}
 }
@@ -32,20 +33,26 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 		Err: fromFailure(m.GetFailure()),
 		Runs: wire.Each(m.GetEvents(), func(m *statev1.IngestedEvent) []store.StartedRun {
 			return wire.Each(m.GetRuns(), func(m *statev1.StartedRun) store.StartedRun {
-				return store.StartedRun{
-					ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted(), Skipped: m.GetSkipped(),
+				run := store.StartedRun{
+					ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted(), Skip: wire.FromSkipReason(m.GetSkip()),
 				}
+				if m.GetSkipped() && run.Skip == stepwell.SkipNone {
+					run.Skip = stepwell.SkipRateLimited // an older release knows no other reason, and does not say it
+				}
+				return run
 			})
 		}),
 		Opened: wire.Each(m.GetOpened(), wire.FromItem), Dropped: wire.FromItemIDs(m.GetDropped()),
-		ForRunner: m.GetForRunner(),
-		Awaited:   wire.Each(m.GetAwaited(), func(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }),
+		ForRunner: m.GetForRunner(), Cancelled: wire.Each(m.GetCancelled(), runID),
+		Awaited: wire.Each(m.GetAwaited(), func(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }),
 	}
 }
 
 func fromLookBack(m *statev1.LookBack) store.LookBack {
 	return store.LookBack{Wait: wire.FromWait(m.GetWait()), Events: wire.Each(m.GetEvents(), wire.FromEvent), More: m.GetMore()}
 }
+
+func runID(b []byte) stepwell.RunID { return stepwell.RunID{ULID: wire.FromULID(b)} }
 
 func eventID(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }
 

@@ -127,6 +127,22 @@ func (c *Client) UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Even
 	return wire.Each(m.GetEvents(), wire.FromEvent), err
 }
 
+// Holders implements store.Matcher.
+func (c *Client) Holders(ctx context.Context, places []stepwell.PlaceKey) ([]stepwell.RunID, error) {
+	m, err := c.state.ListHolders(ctx, &statev1.ListHoldersRequest{
+		Places: wire.Each(places, func(p stepwell.PlaceKey) *statev1.PlaceKey {
+			return &statev1.PlaceKey{FunctionId: wire.UUID(p.Function.UUID), Key: p.Key}
+		}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if n := len(m.GetRunIds()); n != len(places) {
+		return nil, fmt.Errorf("state service named the holders of %d of %d places", n, len(places))
+	}
+	return wire.Each(m.GetRunIds(), runID), nil
+}
+
 // Waits implements store.Matcher.
 func (c *Client) Waits(ctx context.Context, query store.WaitQuery) ([]stepwell.Wait, string, error) {
 	m, err := c.state.ListWaits(ctx, &statev1.ListWaitsRequest{

@@ -334,10 +334,25 @@ func (a *application) discover(settled stepwell.Item, t stepwell.Transition) {
 	a.openItem(stepwell.NewDiscovery(*a.run, progress.DiscoveryCount, t.At))
 }
 
-// Refusal is what ends in the run that invoked a function, if that was started before.
+// Refusal is what ends in the run that invoked a function, if that was started before, or is skipped.
 func Refusal(start stepwell.RunStart, led StartedRun, now time.Time) (stepwell.Transition, bool) {
-	if start.Refused == nil || !led.Skipped && (!led.Existed || led.ID == start.Run.ID) {
+	refused := start.Refused
+	if led.Skip == stepwell.SkipSingleton {
+		refused = start.Place.Refused
+	}
+	if refused == nil || led.Started() || led.ID == start.Run.ID && led.Existed {
 		return stepwell.Transition{}, false
 	}
-	return start.Refused.Transition(start.Run.Environment, now), true
+	return refused.Transition(start.Run.Environment, now), true
+}
+
+// CancelOf finds among the cancels of a request the one of the run that has a place. ok is false if there is none that was
+// decided of the run as it is.
+func CancelOf(run stepwell.Run, cancels []stepwell.Transition) (t stepwell.Transition, ok bool) {
+	for _, t := range cancels {
+		if t.Run == run.ID && undeferred(run, t) == nil {
+			return t, true
+		}
+	}
+	return stepwell.Transition{}, false
 }

@@ -15,6 +15,7 @@
 //	I12 A settlement under an older lease than the latest claim is a conflict.
 //	I18 A schedule moves on once from each of its instants.
 //	I21 No window of a rate's period has more starts than its limit, by the instants at which they were decided.
+//	I22 At most one live run has a place.
 package store
 
 import (
@@ -50,8 +51,9 @@ type Store interface {
 // Ingester stores what came from outside.
 type Ingester interface {
 	// Ingest stores each request as one fact and reports in the same order. Requests are independent of each other.
-	// A request's Err is stepwell.ErrStale if the catalog is newer than its Revision, and then nothing of it is stored;
-	// stepwell.ErrUnavailable if the driver has no room.
+	// A request's Err is stepwell.ErrStale if the catalog is newer than its Revision, or if one of its starts is to take a
+	// place from a run of which the request has no cancel that was decided of the run as it is; nothing of it is stored
+	// then. It is stepwell.ErrUnavailable if the driver has no room.
 	// An event that was stored and routed before is kept as it is and starts nothing: its starts yield the runs of the
 	// first time. One that was stored unrouted is routed now.
 	Ingest(ctx context.Context, requests []Ingest) ([]Ingested, error)
@@ -63,8 +65,11 @@ type Ingest struct {
 	// Revision is the revision of the catalog by which Starts were decided.
 	Revision int64
 	Events   []IngestEvent
-	// Unrouted stores the events for a runner to route later: nobody could decide what they start. Revision, Starts and
-	// Transitions are empty then.
+	// Cancels end runs from which starts of the request take their place, also other starts of the request. One is
+	// applied only when that happens, which is after the event's earlier starts and before its transitions.
+	Cancels []stepwell.Transition
+	// Unrouted stores the events for a runner to route later: nobody could decide what they start. Revision, Starts,
+	// Transitions and Cancels are empty then.
 	Unrouted bool
 	// Now is when the decision was made; dedupe windows count from it.
 	Now time.Time
@@ -96,6 +101,8 @@ type Ingested struct {
 	Dropped []stepwell.ItemID
 	// ForRunner is as in Committed.
 	ForRunner bool
+	// Cancelled are the runs of which the place was taken.
+	Cancelled []stepwell.RunID
 }
 
 // StartedRun is a run that a start led to.
@@ -103,12 +110,12 @@ type StartedRun struct {
 	ID stepwell.RunID
 	// Existed tells that the run was started before, so that nothing was started now.
 	Existed bool
-	// Skipped tells that the run was recorded as skipped now: its Rate did not allow it.
-	Skipped bool
+	// Skip tells why the run was recorded as skipped now: its Rate did not allow it, or another run has its Place.
+	Skip stepwell.SkipReason
 }
 
 // Started tells whether the run was started now.
-func (r StartedRun) Started() bool { return !r.Existed && !r.Skipped }
+func (r StartedRun) Started() bool { return !r.Existed && r.Skip == stepwell.SkipNone }
 
 // Loader loads what calls to apps are made of.
 type Loader interface {
@@ -207,9 +214,12 @@ type DueQuery struct {
 	Limit int
 }
 
-// Matcher finds waits and the events that may end them. Whoever registers a wait and whoever stores an event that it is
+// Matcher finds runs that events may change: who has the places that others are to take, and waits with the events that
+// may end them. Whoever registers a wait and whoever stores an event that it is
 // for cannot miss each other: either the event is Awaited, or the wait has a LookBack with it (I15).
 type Matcher interface {
+	// Holders returns the live runs that have these places, at most PageMax, in the same order; the zero id if none has.
+	Holders(ctx context.Context, places []stepwell.PlaceKey) ([]stepwell.RunID, error)
 	// Waits returns a page of the waits that the event may end: name and key fit, the expression is to be evaluated.
 	// next is "" when there are no more.
 	Waits(ctx context.Context, query WaitQuery) (waits []stepwell.Wait, next string, err error)

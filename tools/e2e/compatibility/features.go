@@ -69,6 +69,8 @@ const (
 	Idempotency Feature = "one run for each value of an idempotency key"
 	Concurrency Feature = "`concurrency`: so many calls at a time, for each value of its key"
 	Throttle    Feature = "`throttle`: so many starts in any window of its period, the others later"
+	SkipSingle  Feature = "`singleton`: one live run for each value of its key, others are skipped"
+	CancelOlder Feature = "`singleton` with `mode: cancel`: the newest run cancels the one before"
 	Timeouts    Feature = "`timeouts`: a run that starts or ends too late is cancelled"
 	RateLimit   Feature = "`rateLimit`: so many runs in any window of its period, for each value of its key"
 	EventOrder  Feature = "ids in the order of the events"
@@ -112,7 +114,7 @@ func groups() []group {
 		}},
 		{"Deferred functions", []Feature{Defer, DeferBounds}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
-		{"Flow control", []Feature{Concurrency, Throttle, RateLimit, Timeouts}},
+		{"Flow control", []Feature{Concurrency, Throttle, RateLimit, SkipSingle, CancelOlder, Timeouts}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},

@@ -54,10 +54,12 @@ func (r Run) Failure() (Failure, error) {
 
 // History is a run with its steps and attempts, as GET /api/v1/runs/{id} shows it.
 type History struct {
-	Status    string    `json:"status"`
-	CreatedAt time.Time `json:"created_at"`
-	Steps     []Step    `json:"steps"`
-	Attempts  []Attempt `json:"attempts"`
+	Status        string    `json:"status"`
+	SkipReason    string    `json:"skip_reason"`
+	ExistingRunID string    `json:"existing_run_id"`
+	CreatedAt     time.Time `json:"created_at"`
+	Steps         []Step    `json:"steps"`
+	Attempts      []Attempt `json:"attempts"`
 }
 
 // Step is a step of a run.

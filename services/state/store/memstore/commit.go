@@ -60,6 +60,9 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 	}
 	if run.Status.Ended() {
 		delete(s.deadlines, run.ID)
+		if record.place != nil {
+			delete(s.places, *record.place)
+		}
 		for _, id := range record.cancelledBy {
 			s.unregister(id)
 		}

@@ -29,6 +29,9 @@ func (s *Store) ingest(request store.Ingest) store.Ingested {
 		return store.Ingested{Err: fmt.Errorf("%d runs are live, the most this store holds: %w",
 			live, stepwell.ErrUnavailable)}
 	}
+	if s.outdated(request) {
+		return store.Ingested{Err: fmt.Errorf("decided of other runs that had places: %w", stepwell.ErrStale)}
+	}
 	s.forgetStarts(request)
 	var result store.Ingested
 	for _, in := range request.Events {
@@ -59,14 +62,14 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 	runs := make([]store.StartedRun, len(in.Starts))
 	transitions := slices.Clone(in.Transitions)
 	for i, start := range in.Starts {
-		runs[i] = s.startRun(request, start, first)
+		runs[i] = s.startRun(request, start, first, result)
 		if t, refused := store.Refusal(start, runs[i], request.Now); refused {
 			transitions = append(transitions, t)
 		}
 		if run, kept := s.runs[runs[i].ID]; kept && first {
 			record.runs = append(record.runs, runs[i].ID)
 			run.events = append(run.events, in.Event.ID)
-			if runs[i].Skipped {
+			if runs[i].Skip != stepwell.SkipNone {
 				s.ended(run)
 			} else if runs[i].Started() {
 				result.Opened = append(result.Opened, run.run.Progress.Open...)
@@ -82,19 +85,28 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 	}
 	if first {
 		for _, t := range transitions {
-			committed := s.commit(t)
-			result.Opened = append(result.Opened, committed.Opened...)
-			result.Dropped = append(result.Dropped, committed.Dropped...)
-			if committed.Err == nil && t.Settles != "" {
-				result.Dropped = append(result.Dropped, t.Settles)
-			}
-			result.ForRunner = result.ForRunner || committed.ForRunner
+			_ = s.apply(t, result) // one that conflicts is dropped: somebody was first
 		}
 		if record.routed {
 			s.idle(record)
 		}
 	}
 	return runs
+}
+
+// apply applies what changes in another run.
+func (s *Store) apply(t stepwell.Transition, result *store.Ingested) error {
+	committed := s.commit(t)
+	if committed.Err != nil {
+		return committed.Err
+	}
+	result.Opened = append(result.Opened, committed.Opened...)
+	result.Dropped = append(result.Dropped, committed.Dropped...)
+	if t.Settles != "" {
+		result.Dropped = append(result.Dropped, t.Settles)
+	}
+	result.ForRunner = result.ForRunner || committed.ForRunner
+	return nil
 }
 
 // add keeps a new event.
@@ -121,7 +133,9 @@ func (s *Store) route(record *eventRecord) {
 }
 
 // startRun starts the run, unless its key was used within the dedupe window (I3) or its event may not start anything.
-func (s *Store) startRun(request store.Ingest, in stepwell.RunStart, allowed bool) store.StartedRun {
+func (s *Store) startRun(
+	request store.Ingest, in stepwell.RunStart, allowed bool, result *store.Ingested,
+) store.StartedRun {
 	keys := []startKey{{in.Run.Function, false, in.Key}}
 	if in.Once != "" {
 		keys = append(keys, startKey{in.Run.Function, true, in.Once})
@@ -146,13 +160,24 @@ func (s *Store) startRun(request store.Ingest, in stepwell.RunStart, allowed boo
 	if !allowed {
 		return store.StartedRun{Existed: true}
 	}
-	run, skipped := in.Run, !s.rates.take(in, in.Run.CreatedAt)
-	if skipped {
-		run = run.Skipped(stepwell.SkipRateLimited)
+	run, skip := in.Run, stepwell.SkipNone
+	var existing stepwell.RunID
+	if !s.rates.take(in, in.Run.CreatedAt) {
+		skip = stepwell.SkipRateLimited
+	} else if existing = s.takePlace(request, in, result); existing != (stepwell.RunID{}) {
+		skip = stepwell.SkipSingleton
 	}
-	s.runs[run.ID] = &runRecord{run: copyRun(run), stepAt: map[stepwell.StepID]int{}}
+	record := &runRecord{run: copyRun(run), stepAt: map[stepwell.StepID]int{}}
+	switch {
+	case skip != stepwell.SkipNone:
+		record.run = run.Skipped(skip)
+		record.run.Existing = existing
+	case in.Place != nil:
+		record.place = new(in.PlaceKey())
+	}
+	s.runs[run.ID] = record
 	s.runIDs = insertID(s.runIDs, run.ID, compareRunIDs)
-	return store.StartedRun{ID: run.ID, Skipped: skipped}
+	return store.StartedRun{ID: run.ID, Skip: skip}
 }
 
 // forgetStarts drops the dedupe keys that are older than the window, and the oldest beyond the bound.

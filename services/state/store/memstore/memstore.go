@@ -45,6 +45,8 @@ type Store struct {
 	unrouted []stepwell.EventID
 	starts   map[startKey]start
 	rates    rates
+	// places are those that live runs have.
+	places map[stepwell.PlaceKey]stepwell.RunID
 	// deadlines are of live runs.
 	deadlines map[stepwell.RunID]time.Time
 	// startKeys are the keys of starts in the order they were made.
@@ -64,8 +66,8 @@ func New(config Config) *Store {
 		catalogs: map[stepwell.EnvironmentID]*catalog{},
 		events:   map[stepwell.EventID]*eventRecord{},
 		runs:     map[stepwell.RunID]*runRecord{}, deadlines: map[stepwell.RunID]time.Time{},
-		starts: map[startKey]start{},
-		waits:  map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
+		starts: map[startKey]start{}, places: map[stepwell.PlaceKey]stepwell.RunID{},
+		waits: map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
 	}
 }
 
@@ -92,6 +94,8 @@ type runRecord struct {
 	events []stepwell.EventID
 	// cancelledBy names the waits that cancel the run.
 	cancelledBy []stepwell.ItemID
+	// place is what it has until it ends; nil for nothing.
+	place *stepwell.PlaceKey
 }
 
 func (r *runRecord) bytes() int {

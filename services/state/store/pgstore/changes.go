@@ -166,10 +166,14 @@ func endRuns(ctx context.Context, q *pgsql.Queries, heads []*head) error {
 	}
 	var e pgsql.EndRunsParams
 	var timed []pgtype.UUID
+	var places placeRows
 	for _, head := range heads {
 		run := head.run
 		if head.timed {
 			timed = append(timed, pgULID(run.ID.ULID))
+		}
+		if head.place != nil {
+			places.add(startKey{run.Function, string(head.place)}, run.ID)
 		}
 		e.Ids = append(e.Ids, pgULID(run.ID.ULID))
 		e.Statuses = append(e.Statuses, int16(run.Status))
@@ -190,6 +194,11 @@ func endRuns(ctx context.Context, q *pgsql.Queries, heads []*head) error {
 	}
 	if len(timed) > 0 {
 		if err := q.EndDeadlines(ctx, timed); err != nil {
+			return err
+		}
+	}
+	if len(places.runs) > 0 {
+		if err := q.DeleteHolders(ctx, places.functions, places.hashes, places.runs); err != nil {
 			return err
 		}
 	}

@@ -99,8 +99,9 @@ type head struct {
 	// missing is why there is no head: the run has ended, or is unknown.
 	missing error
 	changed bool
-	// timed says that it has a deadline.
+	// timed says that it has a deadline, and place is the hash of the key of its place, if it has one.
 	timed bool
+	place []byte
 }
 
 type stepKey struct {
@@ -157,7 +158,7 @@ func lockHeads(
 		if err != nil {
 			return nil, err
 		}
-		h.runs[run.ID].run, h.runs[run.ID].timed = run, row.Timed.Bool
+		*h.runs[run.ID] = head{run: run, timed: row.Timed.Bool, place: row.Place}
 		h.order = append(h.order, run.ID)
 	}
 	for _, row := range recorded {

@@ -180,7 +180,8 @@ func fromRun(r pgsql.RunsRow) (stepwell.Run, error) {
 	run := stepwell.Run{
 		ID: stepwell.RunID{ULID: r.ID.Bytes}, Environment: stepwell.EnvironmentID{UUID: r.EnvironmentID.Bytes},
 		Function: stepwell.FunctionID{UUID: r.FunctionID.Bytes}, FunctionVersion: int(r.FunctionVersion),
-		EventName: r.EventName, Status: stepwell.RunStatus(r.Status), Skip: stepwell.SkipReason(r.Skip), Output: r.Output,
+		EventName: r.EventName, Status: stepwell.RunStatus(r.Status), Skip: stepwell.SkipReason(r.Skip),
+		Existing: stepwell.RunID{ULID: r.ExistingID.Bytes}, Output: r.Output,
 		CreatedAt: fromTime(r.CreatedAt), StartedAt: fromTime(r.StartedAt), EndedAt: fromTime(r.EndedAt),
 		Priority: time.Duration(r.PriorityNanos),
 		Progress: stepwell.Progress{

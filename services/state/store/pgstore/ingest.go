@@ -39,12 +39,14 @@ func (s *Store) ingest(ctx context.Context, requests []store.Ingest, results []s
 	if err != nil || len(stale) == 0 {
 		return err
 	}
-	// Nothing was stored. It is rare: once for each change of the catalog.
+	// Nothing was stored. It is rare: once for each change of the catalog, and when runs race for a place.
 	var fresh []store.Ingest
 	var at []int
 	for i := range requests {
 		if slices.Contains(stale, i) {
-			results[i] = store.Ingested{Err: fmt.Errorf("decided by revision %d: %w", requests[i].Revision, stepwell.ErrStale)}
+			results[i] = store.Ingested{Err: fmt.Errorf(
+				"decided by revision %d, or of other runs that had places: %w", requests[i].Revision, stepwell.ErrStale,
+			)}
 			continue
 		}
 		fresh, at = append(fresh, requests[i]), append(at, i)
@@ -77,7 +79,10 @@ func (s *Store) ingestAll(
 		if err := in.resolveStarts(ctx, conn); err != nil {
 			return err
 		}
-		return in.storeRuns(ctx, conn, results)
+		if stale, err = in.storeRuns(ctx, conn, results); err == nil && len(stale) > 0 {
+			return errStale
+		}
+		return err
 	})
 	if len(stale) > 0 {
 		return stale, nil
@@ -102,12 +107,17 @@ type ingestion struct {
 	byKey  map[startKey]*startInProgress
 	// waits are those of new runs.
 	waits waitRows
+	// heads are the runs that may change, and applied the events of which the transitions were applied.
+	heads   *heads
+	applied map[stepwell.EventID]bool
+	// holders are the runs that have places, and taken those of them that have taken theirs now.
+	holders, taken map[startKey]stepwell.RunID
 }
 
 func newIngestion(requests []store.Ingest) *ingestion {
 	in := &ingestion{
 		requests: requests, first: map[stepwell.EventID]bool{}, stored: map[stepwell.EventID]bool{}, awaited: map[stepwell.EventID]bool{},
-		byKey: map[startKey]*startInProgress{},
+		byKey: map[startKey]*startInProgress{}, applied: map[stepwell.EventID]bool{}, taken: map[startKey]stepwell.RunID{},
 	}
 	for _, request := range requests {
 		for _, e := range request.Events {
@@ -130,12 +140,16 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 	seen := map[stepwell.EventID]bool{}
 	for _, request := range in.requests {
 		environments = append(environments, pgUUID(request.Environment.UUID))
+		names.tell(request.Cancels)
 		for _, i := range request.Events {
 			names.share(i.Event)
 			for _, start := range i.Starts {
 				names.register(start.Waits)
 				if start.Rate != nil {
 					names.count(startKeyOf(start, start.Rate.Key))
+				}
+				if start.Place != nil {
+					names.count(startKeyOf(start, start.Place.Key))
 				}
 			}
 			if !request.Unrouted {
@@ -209,46 +223,35 @@ func (in *ingestion) stale(revisions []pgsql.CatalogRevisionsRow) []int {
 	return stale
 }
 
-// storeRuns stores the new runs and what the events change in others, and commits.
-func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store.Ingested) error {
+// storeRuns stores the new runs and what the events change in others, and commits, unless some requests are stale.
+func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store.Ingested) (stale []int, _ error) {
 	p := &pipeline{}
 	if err := in.limitRates(ctx, conn, p); err != nil {
-		return err
+		return nil, err
+	}
+	if err := in.lockRuns(ctx, conn); err != nil {
+		return nil, err
+	}
+	if stale := in.decide(results); len(stale) > 0 {
+		return stale, nil
 	}
 	if err := in.insertRuns(ctx, p); err != nil {
-		return err
+		return nil, err
 	}
-	at, starts := 0, in.starts
-	for i, request := range in.requests {
-		results[i] = store.Ingested{}
-		for _, e := range request.Events {
-			runs := make([]store.StartedRun, len(e.Starts))
-			for j := range e.Starts {
-				runs[j] = starts[at].result
-				if runs[j].Started() {
-					results[i].Opened = append(results[i].Opened, starts[at].Run.Progress.Open...)
-				}
-				at++
-			}
-			if request.Unrouted {
-				runs = nil
-			} else if in.awaited[e.Event.ID] {
-				results[i].Awaited = append(results[i].Awaited, e.Event.ID)
-			}
-			results[i].Runs = append(results[i].Runs, runs)
-		}
+	if err := in.heads.write(ctx, p); err != nil {
+		return nil, err
 	}
-	if err := in.applyTransitions(ctx, conn, p, results); err != nil {
-		return err
+	if err := in.putHolders(ctx, p); err != nil {
+		return nil, err
 	}
 	p.commit()
 	if err := p.send(ctx, conn); err != nil {
-		return fmt.Errorf("store runs: %w", err)
+		return nil, fmt.Errorf("store runs: %w", err)
 	}
 	if slices.Contains(in.waits.looksBack, true) {
 		results[0].ForRunner = true // whoever gets the answer tells a runner
 	}
-	return nil
+	return nil, nil
 }
 
 func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
@@ -265,17 +268,19 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 			}
 			continue
 		}
-		run := start.Run
-		if start.result.Skipped {
-			run = run.Skipped(stepwell.SkipRateLimited)
+		run, skipped := start.Run, start.result.Skip != stepwell.SkipNone
+		if skipped {
+			run = run.Skipped(start.result.Skip)
+			run.Existing = start.existing
 		}
 		if err := appendRun(&runs, &heads, run); err != nil {
 			return err
 		}
-		if start.result.Skipped {
+		if skipped {
 			continue
 		}
 		heads.Timed = append(heads.Timed, !start.Deadline.IsZero())
+		heads.Places = append(heads.Places, start.place())
 		if !start.Deadline.IsZero() {
 			timed, deadlines = append(timed, pgULID(start.Run.ID.ULID)), append(deadlines, pgTime(start.Deadline))
 		}
@@ -336,6 +341,7 @@ func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run
 	runs.Limits = append(runs.Limits, limits)
 	runs.Statuses = append(runs.Statuses, int16(run.Status))
 	runs.Skips = append(runs.Skips, int16(run.Skip))
+	runs.ExistingIds = append(runs.ExistingIds, nullableULID(run.Existing.ULID))
 	if run.Status.Ended() {
 		return nil
 	}
@@ -351,48 +357,4 @@ func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run
 	heads.DueMinutes = append(heads.DueMinutes, dueMinute(run.Progress.Open))
 	heads.ParkedMinutes = append(heads.ParkedMinutes, parkedMinute(run.Progress.Open))
 	return nil
-}
-
-// applyTransitions applies what the events change in other runs. One that conflicts is dropped: somebody was first.
-func (in *ingestion) applyTransitions(ctx context.Context, conn sender, p *pipeline, results []store.Ingested) error {
-	var all []stepwell.Transition
-	var of []int
-	applied := map[stepwell.EventID]bool{}
-	starts := in.starts
-	for i, request := range in.requests {
-		for _, e := range request.Events {
-			own := starts[:len(e.Starts)]
-			starts = starts[len(e.Starts):]
-			// An event may be in the batch as unrouted too, with nothing to apply.
-			if request.Unrouted || !in.first[e.Event.ID] || applied[e.Event.ID] {
-				continue
-			}
-			applied[e.Event.ID] = true
-			for _, t := range e.Transitions {
-				all, of = append(all, t), append(of, i)
-			}
-			for _, start := range own {
-				if t, refused := store.Refusal(start.RunStart, start.result, request.Now); refused {
-					all, of = append(all, t), append(of, i)
-				}
-			}
-		}
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	heads, err := lockHeads(ctx, conn, &pipeline{}, all)
-	if err != nil {
-		return err
-	}
-	for i, t := range all {
-		committed := heads.apply(t)
-		results[of[i]].Opened = append(results[of[i]].Opened, committed.Opened...)
-		results[of[i]].Dropped = append(results[of[i]].Dropped, committed.Dropped...)
-		if committed.Err == nil && t.Settles != "" {
-			results[of[i]].Dropped = append(results[of[i]].Dropped, t.Settles)
-		}
-		results[of[i]].ForRunner = results[of[i]].ForRunner || committed.ForRunner
-	}
-	return heads.write(ctx, p)
 }

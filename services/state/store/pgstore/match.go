@@ -43,7 +43,7 @@ func (l *nameLocks) add(environment stepwell.EnvironmentID, name string, exclusi
 	l.addKey(environment.UUID[:], name, exclusive)
 }
 
-// count adds what a rate counts, so that its starts are counted one after the other.
+// count adds what a rate counts, or a place, so that its starts are decided one after the other.
 func (l *nameLocks) count(key startKey) { l.addKey(key.function.UUID[:], key.hash, true) }
 
 func (l *nameLocks) addKey(of []byte, name string, exclusive bool) {
@@ -100,11 +100,18 @@ func lockWaitNames(ctx context.Context, p *pipeline, transitions []stepwell.Tran
 				names.register([]stepwell.Wait{*opening.Wait})
 			}
 		}
+	}
+	names.tell(transitions)
+	return names.lock(ctx, p)
+}
+
+// tell adds the names of the events that tell of ends.
+func (l *nameLocks) tell(transitions []stepwell.Transition) {
+	for _, t := range transitions {
 		for _, name := range told(t) {
-			names.add(t.Environment, name, false)
+			l.add(t.Environment, name, false)
 		}
 	}
-	return names.lock(ctx, p)
 }
 
 // Waits implements store.Matcher.

@@ -81,9 +81,10 @@ func fillTables() []string {
 		`INSERT INTO runs (id, environment_id, function_id, function_version, event_ids, event_name, status, created_at,
 			priority_nanos) SELECT id, ` + nobody + `, ` + nobody + `, 1, ARRAY[id], 'e', 0, at, 0 FROM seeds`,
 		`INSERT INTO heads (run_id, environment_id, function_id, priority_nanos, request_version, open, discovery_count,
-			rediscover, step_count, state_bytes, due_minute, parked_minute)
+			rediscover, step_count, state_bytes, due_minute, parked_minute, place)
 		SELECT id, ` + nobody + `, ` + nobody + `, 0, 2, '[{"k":1,"n":1,"d":1,"p":true}]', 1, false, 1, 1,
-			extract(epoch FROM at)::bigint / 60, extract(epoch FROM at)::bigint / 60 FROM seeds`,
+			extract(epoch FROM at)::bigint / 60, extract(epoch FROM at)::bigint / 60, decode(md5(n::text), 'hex') FROM seeds`,
+		`INSERT INTO singletons (function_id, key_hash, run_id) SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id FROM seeds`,
 		`INSERT INTO steps (run_id, step_id, name, kind, status, opened_order, recorded_order, result)
 		SELECT id, 'x', 'x', 1, 1, 0, 1, '1' FROM seeds`,
 		`INSERT INTO attempts (run_id, item, number, status, started_at, ended_at, http_status)
@@ -301,6 +302,8 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 		runs = append(runs, start.ID)
 		settle(t, s, start)
 	}
+	_, err = s.Holders(ctx, []stepwell.PlaceKey{{Function: function.ID, Key: "place1"}, {Function: function.ID, Key: "other"}})
+	require.NoError(t, err)
 	loaded, err := s.LoadRuns(ctx, runs)
 	require.NoError(t, err)
 	require.NoError(t, loaded[0].Err)
@@ -327,6 +330,7 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 		event := eventAt(t, at().Add(time.Duration(round)*time.Minute+time.Duration(i+1)*time.Second), key)
 		start := engine.Start(function, event, at())
 		start.Deadline = at().Add(time.Hour)
+		start.Place = &stepwell.Place{Key: fmt.Sprint("place", i)}
 		start.Rate = &stepwell.Rate{Key: fmt.Sprint("key", i%3), Limit: 1000, Period: time.Hour}
 		requests = append(requests, store.Ingest{
 			Environment: function.Environment, Revision: revision, Now: at(),

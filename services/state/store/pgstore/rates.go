@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store/pgstore/internal/pgsql"
 )
 
@@ -76,7 +77,7 @@ func (r *rated) decide(taken *pgsql.InsertRateStartsParams) {
 	for _, start := range r.starts {
 		now := start.Run.CreatedAt
 		if !start.Rate.Allows(r.at[r.last+1-int64(start.Rate.Limit)], now) {
-			start.result.Skipped = true
+			start.result.Skip = stepwell.SkipRateLimited
 			continue
 		}
 		r.last++

@@ -25,6 +25,16 @@ type startInProgress struct {
 	keys    []startKey
 	allowed bool
 	result  store.StartedRun
+	// existing is the run because of which it is skipped.
+	existing stepwell.RunID
+}
+
+// place is the hash of the key of the run's place; nil if it has none.
+func (s *startInProgress) place() []byte {
+	if s.Place == nil {
+		return nil
+	}
+	return []byte(startKeyOf(s.RunStart, s.Place.Key).hash)
 }
 
 // startKey is a start's key within its function, as a hash.
@@ -50,8 +60,12 @@ func startKeysOf(start stepwell.RunStart, event stepwell.EventID) []startKey {
 
 // startKeyOf is a key of the function of a start, as a hash.
 func startKeyOf(start stepwell.RunStart, text string) startKey {
+	return hashedKey(start.Run.Function, text)
+}
+
+func hashedKey(function stepwell.FunctionID, text string) startKey {
 	hash := sha256.Sum256([]byte(text))
-	return startKey{start.Run.Function, string(hash[:keyHashBytes])}
+	return startKey{function, string(hash[:keyHashBytes])}
 }
 
 // resolveStarts finds out where keyed starts, and those of events that were routed before, lead.

@@ -113,6 +113,9 @@ func (m *model) ingest(t *rapid.T) {
 			}
 			request.Events = append(request.Events, in)
 		}
+		if !request.Unrouted {
+			request.Cancels = m.cancels(t, request)
+		}
 		requests = append(requests, request)
 	}
 	results := each(t, m, func(s store.Store) ([]store.Ingested, error) {
@@ -127,6 +130,30 @@ func (m *model) ingest(t *rapid.T) {
 	for _, result := range results {
 		m.items = append(m.items, result.Opened...)
 	}
+}
+
+// cancels are those of runs that may have places: of most that do, and of those that the request starts.
+func (m *model) cancels(t *rapid.T, request store.Ingest) []stepwell.Transition {
+	var cancels []stepwell.Transition
+	for _, in := range request.Events {
+		for _, start := range in.Starts {
+			if start.Place == nil {
+				continue
+			}
+			holders := each(t, m, func(s store.Store) ([]stepwell.RunID, error) {
+				return s.Holders(m.ctx, []stepwell.PlaceKey{start.PlaceKey()})
+			})
+			for _, run := range append(holders, start.Run.ID) {
+				if rapid.IntRange(0, 4).Draw(t, "cancel") > 0 {
+					cancel := cancelled(run)
+					cancel.Environment, cancel.At = m.environment, m.now
+					cancel.End.DeferCount = max(0, rapid.IntRange(-4, 1).Draw(t, "deferred"))
+					cancels = append(cancels, cancel)
+				}
+			}
+		}
+	}
+	return cancels
 }
 
 // event is a new event, with a key that may have been used, or one that was published before.
@@ -160,6 +187,9 @@ func (m *model) start(event stepwell.Event) stepwell.RunStart {
 	start := stepwell.RunStart{Run: run, Key: event.PublicID()}
 	if event.ReceivedAt.UnixMilli()%3 == 0 {
 		start.Rate = &stepwell.Rate{Key: event.Key, Limit: 2, Period: 30 * time.Millisecond}
+	}
+	if n := event.ReceivedAt.UnixMilli() % 5; n < 3 {
+		start.Place = &stepwell.Place{Key: event.Key, Takes: n > 0}
 	}
 	return start
 }

@@ -61,7 +61,7 @@ func testRateHoldsInEveryWindow(t *testing.T, f *fixture) {
 	}
 	for i, result := range results {
 		require.NoError(t, result.Err)
-		require.Equal(t, wanted[i], !result.Runs[0][0].Skipped, "start %d", i)
+		require.Equal(t, wanted[i], result.Runs[0][0].Skip == stepwell.SkipNone, "start %d", i)
 		require.Equal(t, wanted[i], len(result.Opened) == 1, "start %d", i)
 	}
 	other, start := f.ratedAt(epoch(), stepwell.Rate{Key: "bob", Limit: 3, Period: 10 * time.Second})
@@ -100,7 +100,7 @@ func testSkippedRunHasEnded(t *testing.T, f *fixture) {
 	start.Refused = &stepwell.Resume{Item: child.ID, Step: recorded("call", `"refused"`)}
 	start.Waits = nil
 	result := f.ingest(event, start)
-	require.Equal(t, [][]store.StartedRun{{{ID: start.Run.ID, Skipped: true}}}, result.Runs)
+	require.Equal(t, [][]store.StartedRun{{{ID: start.Run.ID, Skip: stepwell.SkipRateLimited}}}, result.Runs)
 	require.Len(t, result.Opened, 1, "the run that invoked it goes on")
 	require.Equal(t, parent.ID, result.Opened[0].Run)
 	run, err := f.Run(f.ctx, event.Environment, start.Run.ID)

@@ -325,6 +325,16 @@ function triggers({ define }) {
       await step.sleep("nap", "1h");
     }),
 
+    define({ id: "single", singleton: { key: "event.data.user" } }, on("e2e/single"), async ({ step }) => {
+      await step.waitForEvent("end", { event: "e2e/single.end", timeout: "1h", match: "data.user" });
+      return "done";
+    }),
+
+    define({ id: "latest", singleton: { key: "event.data.user", mode: "cancel" } }, on("e2e/latest"), async ({ step }) => {
+      await step.waitForEvent("end", { event: "e2e/latest.end", timeout: "1h", match: "data.user" });
+      return "done";
+    }),
+
     define({ id: "overlapping" }, on("e2e/overlapping.one", "e2e/overlapping.*"), ({ event }) => ({ name: event.name })),
 
     define({ id: "wildcard" }, on("e2e.wild/*"), ({ event }) => ({ name: event.name })),

@@ -19,6 +19,18 @@ func (a *app) triggers() {
 	limit := inngestgo.ConfigRateLimit{Limit: 2, Period: time.Hour, Key: inngestgo.StrPtr("event.data.customer")}
 	a.defineWith(inngestgo.FunctionOpts{ID: "limited", RateLimit: &limit}, eventTriggers("e2e/limited"),
 		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
+	for id, singleton := range map[string]inngestgo.ConfigSingleton{
+		"single": {Key: inngestgo.StrPtr("event.data.user")},
+		"latest": {Key: inngestgo.StrPtr("event.data.user"), Mode: 1}, // cancel: the SDK does not export the name
+	} {
+		a.defineWith(inngestgo.FunctionOpts{ID: id, Singleton: &singleton}, eventTriggers("e2e/"+id),
+			func(ctx context.Context, _ call) (any, error) {
+				_, err := step.WaitForEvent[any](ctx, "end", step.WaitForEventOpts{
+					Event: "e2e/" + id + ".end", Timeout: time.Hour, If: inngestgo.StrPtr("event.data.user == async.data.user"),
+				})
+				return "done", err
+			})
+	}
 	second, twoSeconds := time.Second, 2*time.Second
 	a.defineWith(inngestgo.FunctionOpts{ID: "starts-late", Timeouts: &inngestgo.ConfigTimeouts{Start: &second}},
 		eventTriggers("e2e/starts-late"), func(context.Context, call) (any, error) { return "done", nil })

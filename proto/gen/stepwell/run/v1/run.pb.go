@@ -99,6 +99,8 @@ const (
 	SkipReason_SKIP_REASON_NONE SkipReason = 1
 	// The function started as often as its rate limit allows.
 	SkipReason_SKIP_REASON_RATE_LIMITED SkipReason = 2
+	// Another run has the place of the singleton.
+	SkipReason_SKIP_REASON_SINGLETON SkipReason = 3
 )
 
 // Enum value maps for SkipReason.
@@ -107,11 +109,13 @@ var (
 		0: "SKIP_REASON_UNSPECIFIED",
 		1: "SKIP_REASON_NONE",
 		2: "SKIP_REASON_RATE_LIMITED",
+		3: "SKIP_REASON_SINGLETON",
 	}
 	SkipReason_value = map[string]int32{
 		"SKIP_REASON_UNSPECIFIED":  0,
 		"SKIP_REASON_NONE":         1,
 		"SKIP_REASON_RATE_LIMITED": 2,
+		"SKIP_REASON_SINGLETON":    3,
 	}
 )
 
@@ -174,7 +178,9 @@ type Run struct {
 	// The part that changes with every transition.
 	Progress *Progress `protobuf:"bytes,14,opt,name=progress,proto3" json:"progress,omitempty"`
 	// Why it was skipped, if it was.
-	Skip          SkipReason `protobuf:"varint,15,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
+	Skip SkipReason `protobuf:"varint,15,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
+	// The run because of which it was skipped, if there is one: a ULID, 16 bytes.
+	ExistingRunId []byte `protobuf:"bytes,16,opt,name=existing_run_id,json=existingRunId,proto3" json:"existing_run_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +318,13 @@ func (x *Run) GetSkip() SkipReason {
 		return x.Skip
 	}
 	return SkipReason_SKIP_REASON_UNSPECIFIED
+}
+
+func (x *Run) GetExistingRunId() []byte {
+	if x != nil {
+		return x.ExistingRunId
+	}
+	return nil
 }
 
 // Progress is the part of a run that changes with every transition.
@@ -610,7 +623,7 @@ var File_stepwell_run_v1_run_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x19stepwell/run/v1/run.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x1astepwell/run/v1/step.proto\"\x81\x05\n" +
+	"\x19stepwell/run/v1/run.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x1astepwell/run/v1/step.proto\"\xa9\x05\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12%\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\fR\renvironmentId\x12\x1f\n" +
@@ -631,7 +644,8 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x0epriority_nanos\x18\f \x01(\x03R\rpriorityNanos\x121\n" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x125\n" +
 	"\bprogress\x18\x0e \x01(\v2\x19.stepwell.run.v1.ProgressR\bprogress\x12/\n" +
-	"\x04skip\x18\x0f \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\"\xa9\x02\n" +
+	"\x04skip\x18\x0f \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\x12&\n" +
+	"\x0fexisting_run_id\x18\x10 \x01(\fR\rexistingRunId\"\xa9\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x0frequest_version\x18\x01 \x01(\x05R\x0erequestVersion\x12)\n" +
 	"\x04open\x18\x02 \x03(\v2\x15.stepwell.run.v1.ItemR\x04open\x12'\n" +
@@ -668,12 +682,13 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x14RUN_STATUS_COMPLETED\x10\x02\x12\x15\n" +
 	"\x11RUN_STATUS_FAILED\x10\x03\x12\x18\n" +
 	"\x14RUN_STATUS_CANCELLED\x10\x04\x12\x16\n" +
-	"\x12RUN_STATUS_SKIPPED\x10\x05*]\n" +
+	"\x12RUN_STATUS_SKIPPED\x10\x05*x\n" +
 	"\n" +
 	"SkipReason\x12\x1b\n" +
 	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SKIP_REASON_NONE\x10\x01\x12\x1c\n" +
-	"\x18SKIP_REASON_RATE_LIMITED\x10\x02B\xbb\x01\n" +
+	"\x18SKIP_REASON_RATE_LIMITED\x10\x02\x12\x19\n" +
+	"\x15SKIP_REASON_SINGLETON\x10\x03B\xbb\x01\n" +
 	"\x13com.stepwell.run.v1B\bRunProtoP\x01Z<github.com/stepwell/stepwell/proto/gen/stepwell/run/v1;runv1\xa2\x02\x03SRX\xaa\x02\x0fStepwell.Run.V1\xca\x02\x0fStepwell\\Run\\V1\xe2\x02\x1bStepwell\\Run\\V1\\GPBMetadata\xea\x02\x11Stepwell::Run::V1b\x06proto3"
 
 var (

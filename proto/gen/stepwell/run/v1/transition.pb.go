@@ -606,7 +606,9 @@ type RunStart struct {
 	// Keeps it from starting if others like it did.
 	Rate *Rate `protobuf:"bytes,6,opt,name=rate,proto3" json:"rate,omitempty"`
 	// When somebody is to look whether it takes too long.
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// What it takes and keeps until it ends.
+	Place         *Place `protobuf:"bytes,8,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -690,6 +692,77 @@ func (x *RunStart) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RunStart) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// Place is that of a singleton: at most one live run of the function has the place of a key.
+type Place struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key; empty if the function has none.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// It takes the place from a run that has it; else it is skipped then.
+	Takes bool `protobuf:"varint,2,opt,name=takes,proto3" json:"takes,omitempty"`
+	// What ends in the run that invoked it if it is skipped.
+	Refused       *Resume `protobuf:"bytes,3,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Place) Reset() {
+	*x = Place{}
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Place) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Place) ProtoMessage() {}
+
+func (x *Place) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Place.ProtoReflect.Descriptor instead.
+func (*Place) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Place) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Place) GetTakes() bool {
+	if x != nil {
+		return x.Takes
+	}
+	return false
+}
+
+func (x *Place) GetRefused() *Resume {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
 // Deadline is when somebody is to look whether a run takes too long.
 type Deadline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -703,7 +776,7 @@ type Deadline struct {
 
 func (x *Deadline) Reset() {
 	*x = Deadline{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +788,7 @@ func (x *Deadline) String() string {
 func (*Deadline) ProtoMessage() {}
 
 func (x *Deadline) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[6]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +801,7 @@ func (x *Deadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deadline.ProtoReflect.Descriptor instead.
 func (*Deadline) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{6}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Deadline) GetRunId() []byte {
@@ -760,7 +833,7 @@ type Rate struct {
 
 func (x *Rate) Reset() {
 	*x = Rate{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +845,7 @@ func (x *Rate) String() string {
 func (*Rate) ProtoMessage() {}
 
 func (x *Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +858,7 @@ func (x *Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rate.ProtoReflect.Descriptor instead.
 func (*Rate) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{7}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Rate) GetKey() string {
@@ -862,7 +935,7 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
-	"\breplaces\x18\v \x01(\bR\breplaces\"\x9b\x02\n" +
+	"\breplaces\x18\v \x01(\bR\breplaces\"\xc9\x02\n" +
 	"\bRunStart\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12+\n" +
@@ -870,7 +943,12 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x04once\x18\x04 \x01(\tR\x04once\x121\n" +
 	"\arefused\x18\x05 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\x12)\n" +
 	"\x04rate\x18\x06 \x01(\v2\x15.stepwell.run.v1.RateR\x04rate\x126\n" +
-	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"Q\n" +
+	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12,\n" +
+	"\x05place\x18\b \x01(\v2\x16.stepwell.run.v1.PlaceR\x05place\"b\n" +
+	"\x05Place\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05takes\x18\x02 \x01(\bR\x05takes\x121\n" +
+	"\arefused\x18\x03 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\"Q\n" +
 	"\bDeadline\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"a\n" +
@@ -898,7 +976,7 @@ func file_stepwell_run_v1_transition_proto_rawDescGZIP() []byte {
 }
 
 var file_stepwell_run_v1_transition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(WaitKind)(0),                 // 0: stepwell.run.v1.WaitKind
 	(*Transition)(nil),            // 1: stepwell.run.v1.Transition
@@ -907,48 +985,51 @@ var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(*Resume)(nil),                // 4: stepwell.run.v1.Resume
 	(*Wait)(nil),                  // 5: stepwell.run.v1.Wait
 	(*RunStart)(nil),              // 6: stepwell.run.v1.RunStart
-	(*Deadline)(nil),              // 7: stepwell.run.v1.Deadline
-	(*Rate)(nil),                  // 8: stepwell.run.v1.Rate
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Attempt)(nil),               // 10: stepwell.run.v1.Attempt
-	(*Step)(nil),                  // 11: stepwell.run.v1.Step
-	(*Item)(nil),                  // 12: stepwell.run.v1.Item
-	(*v1.Event)(nil),              // 13: stepwell.event.v1.Event
-	(RunStatus)(0),                // 14: stepwell.run.v1.RunStatus
-	(*Run)(nil),                   // 15: stepwell.run.v1.Run
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*Place)(nil),                 // 7: stepwell.run.v1.Place
+	(*Deadline)(nil),              // 8: stepwell.run.v1.Deadline
+	(*Rate)(nil),                  // 9: stepwell.run.v1.Rate
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Attempt)(nil),               // 11: stepwell.run.v1.Attempt
+	(*Step)(nil),                  // 12: stepwell.run.v1.Step
+	(*Item)(nil),                  // 13: stepwell.run.v1.Item
+	(*v1.Event)(nil),              // 14: stepwell.event.v1.Event
+	(RunStatus)(0),                // 15: stepwell.run.v1.RunStatus
+	(*Run)(nil),                   // 16: stepwell.run.v1.Run
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
 }
 var file_stepwell_run_v1_transition_proto_depIdxs = []int32{
-	9,  // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	10, // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
-	11, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
+	10, // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	11, // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
+	12, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
 	2,  // 3: stepwell.run.v1.Transition.opens:type_name -> stepwell.run.v1.Opening
-	12, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
+	13, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
 	3,  // 5: stepwell.run.v1.Transition.end:type_name -> stepwell.run.v1.End
-	11, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
-	12, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
+	12, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
+	13, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
 	5,  // 8: stepwell.run.v1.Opening.wait:type_name -> stepwell.run.v1.Wait
-	13, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
-	14, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
-	13, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
+	14, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
+	15, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
+	14, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
 	4,  // 12: stepwell.run.v1.End.resumes:type_name -> stepwell.run.v1.Resume
-	11, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
+	12, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
 	0,  // 14: stepwell.run.v1.Wait.kind:type_name -> stepwell.run.v1.WaitKind
-	12, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
-	9,  // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
-	9,  // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
-	15, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
+	13, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
+	10, // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
+	10, // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
+	16, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
 	5,  // 19: stepwell.run.v1.RunStart.waits:type_name -> stepwell.run.v1.Wait
 	4,  // 20: stepwell.run.v1.RunStart.refused:type_name -> stepwell.run.v1.Resume
-	8,  // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
-	9,  // 22: stepwell.run.v1.RunStart.deadline:type_name -> google.protobuf.Timestamp
-	9,  // 23: stepwell.run.v1.Deadline.time:type_name -> google.protobuf.Timestamp
-	16, // 24: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	9,  // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
+	10, // 22: stepwell.run.v1.RunStart.deadline:type_name -> google.protobuf.Timestamp
+	7,  // 23: stepwell.run.v1.RunStart.place:type_name -> stepwell.run.v1.Place
+	4,  // 24: stepwell.run.v1.Place.refused:type_name -> stepwell.run.v1.Resume
+	10, // 25: stepwell.run.v1.Deadline.time:type_name -> google.protobuf.Timestamp
+	17, // 26: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_transition_proto_init() }
@@ -965,7 +1046,7 @@ func file_stepwell_run_v1_transition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_transition_proto_rawDesc), len(file_stepwell_run_v1_transition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -7,9 +7,9 @@
 package statev1
 
 import (
-	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
+	v11 "github.com/stepwell/stepwell/proto/gen/stepwell/event/v1"
 	v12 "github.com/stepwell/stepwell/proto/gen/stepwell/function/v1"
-	v11 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
+	v1 "github.com/stepwell/stepwell/proto/gen/stepwell/run/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -140,7 +140,9 @@ type Ingest struct {
 	// When it was decided.
 	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
 	// The span below which it was decided, as in stepwell.event.v1.Event; empty if nobody traces it.
-	Trace         []byte `protobuf:"bytes,6,opt,name=trace,proto3" json:"trace,omitempty"`
+	Trace []byte `protobuf:"bytes,6,opt,name=trace,proto3" json:"trace,omitempty"`
+	// Ends of runs from which starts take their place; those that are not needed are not applied.
+	Cancels       []*v1.Transition `protobuf:"bytes,7,rep,name=cancels,proto3" json:"cancels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,15 +219,22 @@ func (x *Ingest) GetTrace() []byte {
 	return nil
 }
 
+func (x *Ingest) GetCancels() []*v1.Transition {
+	if x != nil {
+		return x.Cancels
+	}
+	return nil
+}
+
 // IngestEvent is an event and what it starts.
 type IngestEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event.
-	Event *v1.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	Event *v11.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// The runs that it starts.
-	Starts []*v11.RunStart `protobuf:"bytes,2,rep,name=starts,proto3" json:"starts,omitempty"`
+	Starts []*v1.RunStart `protobuf:"bytes,2,rep,name=starts,proto3" json:"starts,omitempty"`
 	// What it changes in other runs; a conflicting one is dropped.
-	Transitions   []*v11.Transition `protobuf:"bytes,3,rep,name=transitions,proto3" json:"transitions,omitempty"`
+	Transitions   []*v1.Transition `protobuf:"bytes,3,rep,name=transitions,proto3" json:"transitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,21 +269,21 @@ func (*IngestEvent) Descriptor() ([]byte, []int) {
 	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *IngestEvent) GetEvent() *v1.Event {
+func (x *IngestEvent) GetEvent() *v11.Event {
 	if x != nil {
 		return x.Event
 	}
 	return nil
 }
 
-func (x *IngestEvent) GetStarts() []*v11.RunStart {
+func (x *IngestEvent) GetStarts() []*v1.RunStart {
 	if x != nil {
 		return x.Starts
 	}
 	return nil
 }
 
-func (x *IngestEvent) GetTransitions() []*v11.Transition {
+func (x *IngestEvent) GetTransitions() []*v1.Transition {
 	if x != nil {
 		return x.Transitions
 	}
@@ -335,13 +344,15 @@ type Ingested struct {
 	// For each event.
 	Events []*IngestedEvent `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
 	// Items to be queued.
-	Opened []*v11.Item `protobuf:"bytes,3,rep,name=opened,proto3" json:"opened,omitempty"`
+	Opened []*v1.Item `protobuf:"bytes,3,rep,name=opened,proto3" json:"opened,omitempty"`
 	// Items that are no longer open.
 	Dropped []string `protobuf:"bytes,4,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// Events that stay unrouted until the waits for them were looked at: ULIDs, 16 bytes each.
 	Awaited [][]byte `protobuf:"bytes,5,rep,name=awaited,proto3" json:"awaited,omitempty"`
 	// It left something else for a runner to look at.
-	ForRunner     bool `protobuf:"varint,6,opt,name=for_runner,json=forRunner,proto3" json:"for_runner,omitempty"`
+	ForRunner bool `protobuf:"varint,6,opt,name=for_runner,json=forRunner,proto3" json:"for_runner,omitempty"`
+	// The runs of which the place was taken: ULIDs, 16 bytes each.
+	Cancelled     [][]byte `protobuf:"bytes,7,rep,name=cancelled,proto3" json:"cancelled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -390,7 +401,7 @@ func (x *Ingested) GetEvents() []*IngestedEvent {
 	return nil
 }
 
-func (x *Ingested) GetOpened() []*v11.Item {
+func (x *Ingested) GetOpened() []*v1.Item {
 	if x != nil {
 		return x.Opened
 	}
@@ -416,6 +427,13 @@ func (x *Ingested) GetForRunner() bool {
 		return x.ForRunner
 	}
 	return false
+}
+
+func (x *Ingested) GetCancelled() [][]byte {
+	if x != nil {
+		return x.Cancelled
+	}
+	return nil
 }
 
 // IngestedEvent reports on one event.
@@ -472,7 +490,9 @@ type StartedRun struct {
 	// It was started before.
 	Existed bool `protobuf:"varint,2,opt,name=existed,proto3" json:"existed,omitempty"`
 	// It was recorded as skipped now.
-	Skipped       bool `protobuf:"varint,3,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	Skipped bool `protobuf:"varint,3,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	// Why it was.
+	Skip          v1.SkipReason `protobuf:"varint,4,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -528,18 +548,172 @@ func (x *StartedRun) GetSkipped() bool {
 	return false
 }
 
+func (x *StartedRun) GetSkip() v1.SkipReason {
+	if x != nil {
+		return x.Skip
+	}
+	return v1.SkipReason(0)
+}
+
+// PlaceKey names the place of a singleton.
+type PlaceKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The function: a UUID, 16 bytes.
+	FunctionId []byte `protobuf:"bytes,1,opt,name=function_id,json=functionId,proto3" json:"function_id,omitempty"`
+	// The key; empty if the function has none.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceKey) Reset() {
+	*x = PlaceKey{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceKey) ProtoMessage() {}
+
+func (x *PlaceKey) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceKey.ProtoReflect.Descriptor instead.
+func (*PlaceKey) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PlaceKey) GetFunctionId() []byte {
+	if x != nil {
+		return x.FunctionId
+	}
+	return nil
+}
+
+func (x *PlaceKey) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// ListHoldersRequest names places.
+type ListHoldersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 1000.
+	Places        []*PlaceKey `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHoldersRequest) Reset() {
+	*x = ListHoldersRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHoldersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHoldersRequest) ProtoMessage() {}
+
+func (x *ListHoldersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHoldersRequest.ProtoReflect.Descriptor instead.
+func (*ListHoldersRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListHoldersRequest) GetPlaces() []*PlaceKey {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+// ListHoldersResponse answers in the order of the request.
+type ListHoldersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A ULID, 16 bytes, for each place; empty if no live run has it.
+	RunIds        [][]byte `protobuf:"bytes,1,rep,name=run_ids,json=runIds,proto3" json:"run_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHoldersResponse) Reset() {
+	*x = ListHoldersResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHoldersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHoldersResponse) ProtoMessage() {}
+
+func (x *ListHoldersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHoldersResponse.ProtoReflect.Descriptor instead.
+func (*ListHoldersResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListHoldersResponse) GetRunIds() [][]byte {
+	if x != nil {
+		return x.RunIds
+	}
+	return nil
+}
+
 // CommitRequest holds transitions.
 type CommitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 1024.
-	Transitions   []*v11.Transition `protobuf:"bytes,1,rep,name=transitions,proto3" json:"transitions,omitempty"`
+	Transitions   []*v1.Transition `protobuf:"bytes,1,rep,name=transitions,proto3" json:"transitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +725,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,10 +738,10 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{8}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *CommitRequest) GetTransitions() []*v11.Transition {
+func (x *CommitRequest) GetTransitions() []*v1.Transition {
 	if x != nil {
 		return x.Transitions
 	}
@@ -585,7 +759,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +771,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +784,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{9}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CommitResponse) GetResults() []*Committed {
@@ -626,7 +800,7 @@ type Committed struct {
 	// Set if it changed nothing.
 	Failure *Failure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
 	// Items to be queued.
-	Opened []*v11.Item `protobuf:"bytes,2,rep,name=opened,proto3" json:"opened,omitempty"`
+	Opened []*v1.Item `protobuf:"bytes,2,rep,name=opened,proto3" json:"opened,omitempty"`
 	// Items, besides the settled one, that are no longer open.
 	Dropped []string `protobuf:"bytes,3,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// How many steps of the run were recorded before it.
@@ -639,7 +813,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +825,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +838,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{10}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Committed) GetFailure() *Failure {
@@ -674,7 +848,7 @@ func (x *Committed) GetFailure() *Failure {
 	return nil
 }
 
-func (x *Committed) GetOpened() []*v11.Item {
+func (x *Committed) GetOpened() []*v1.Item {
 	if x != nil {
 		return x.Opened
 	}
@@ -717,7 +891,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +903,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +916,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{11}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ClaimRequest) GetItemId() string {
@@ -775,7 +949,7 @@ type ClaimResponse struct {
 
 func (x *ClaimResponse) Reset() {
 	*x = ClaimResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +961,7 @@ func (x *ClaimResponse) String() string {
 func (*ClaimResponse) ProtoMessage() {}
 
 func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +974,7 @@ func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimResponse.ProtoReflect.Descriptor instead.
 func (*ClaimResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{12}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{15}
 }
 
 // LoadRunsRequest names runs.
@@ -814,7 +988,7 @@ type LoadRunsRequest struct {
 
 func (x *LoadRunsRequest) Reset() {
 	*x = LoadRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1000,7 @@ func (x *LoadRunsRequest) String() string {
 func (*LoadRunsRequest) ProtoMessage() {}
 
 func (x *LoadRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1013,7 @@ func (x *LoadRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRunsRequest.ProtoReflect.Descriptor instead.
 func (*LoadRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{13}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LoadRunsRequest) GetRunIds() [][]byte {
@@ -861,7 +1035,7 @@ type LoadRunsResponse struct {
 
 func (x *LoadRunsResponse) Reset() {
 	*x = LoadRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1047,7 @@ func (x *LoadRunsResponse) String() string {
 func (*LoadRunsResponse) ProtoMessage() {}
 
 func (x *LoadRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1060,7 @@ func (x *LoadRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRunsResponse.ProtoReflect.Descriptor instead.
 func (*LoadRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{14}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LoadRunsResponse) GetRuns() []*LoadedRun {
@@ -902,14 +1076,14 @@ type LoadedRun struct {
 	// Set if there is no such run.
 	Failure *Failure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
 	// The run's state.
-	State         *v11.RunState `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	State         *v1.RunState `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadedRun) Reset() {
 	*x = LoadedRun{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1095,7 @@ func (x *LoadedRun) String() string {
 func (*LoadedRun) ProtoMessage() {}
 
 func (x *LoadedRun) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1108,7 @@ func (x *LoadedRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedRun.ProtoReflect.Descriptor instead.
 func (*LoadedRun) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{15}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LoadedRun) GetFailure() *Failure {
@@ -944,7 +1118,7 @@ func (x *LoadedRun) GetFailure() *Failure {
 	return nil
 }
 
-func (x *LoadedRun) GetState() *v11.RunState {
+func (x *LoadedRun) GetState() *v1.RunState {
 	if x != nil {
 		return x.State
 	}
@@ -964,7 +1138,7 @@ type SyncAppRequest struct {
 
 func (x *SyncAppRequest) Reset() {
 	*x = SyncAppRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1150,7 @@ func (x *SyncAppRequest) String() string {
 func (*SyncAppRequest) ProtoMessage() {}
 
 func (x *SyncAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1163,7 @@ func (x *SyncAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncAppRequest.ProtoReflect.Descriptor instead.
 func (*SyncAppRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{16}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SyncAppRequest) GetApp() *v12.App {
@@ -1017,7 +1191,7 @@ type SyncAppResponse struct {
 
 func (x *SyncAppResponse) Reset() {
 	*x = SyncAppResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1203,7 @@ func (x *SyncAppResponse) String() string {
 func (*SyncAppResponse) ProtoMessage() {}
 
 func (x *SyncAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1216,7 @@ func (x *SyncAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncAppResponse.ProtoReflect.Descriptor instead.
 func (*SyncAppResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{17}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SyncAppResponse) GetModified() bool {
@@ -1065,7 +1239,7 @@ type ListFunctionsRequest struct {
 
 func (x *ListFunctionsRequest) Reset() {
 	*x = ListFunctionsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1251,7 @@ func (x *ListFunctionsRequest) String() string {
 func (*ListFunctionsRequest) ProtoMessage() {}
 
 func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1264,7 @@ func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsRequest.ProtoReflect.Descriptor instead.
 func (*ListFunctionsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{18}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListFunctionsRequest) GetEnvironmentId() []byte {
@@ -1122,7 +1296,7 @@ type ListFunctionsResponse struct {
 
 func (x *ListFunctionsResponse) Reset() {
 	*x = ListFunctionsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1308,7 @@ func (x *ListFunctionsResponse) String() string {
 func (*ListFunctionsResponse) ProtoMessage() {}
 
 func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1321,7 @@ func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsResponse.ProtoReflect.Descriptor instead.
 func (*ListFunctionsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{19}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListFunctionsResponse) GetRevision() int64 {
@@ -1186,7 +1360,7 @@ type ListDueItemsRequest struct {
 
 func (x *ListDueItemsRequest) Reset() {
 	*x = ListDueItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1372,7 @@ func (x *ListDueItemsRequest) String() string {
 func (*ListDueItemsRequest) ProtoMessage() {}
 
 func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1385,7 @@ func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListDueItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{20}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListDueItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1239,7 +1413,7 @@ func (x *ListDueItemsRequest) GetPageToken() string {
 type ListDueItemsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Earliest first.
-	Items []*v11.Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*v1.Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// Empty when there are no more.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1248,7 +1422,7 @@ type ListDueItemsResponse struct {
 
 func (x *ListDueItemsResponse) Reset() {
 	*x = ListDueItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1434,7 @@ func (x *ListDueItemsResponse) String() string {
 func (*ListDueItemsResponse) ProtoMessage() {}
 
 func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,10 +1447,10 @@ func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListDueItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
 }
 
-func (x *ListDueItemsResponse) GetItems() []*v11.Item {
+func (x *ListDueItemsResponse) GetItems() []*v1.Item {
 	if x != nil {
 		return x.Items
 	}
@@ -1303,7 +1477,7 @@ type ListParkedItemsRequest struct {
 
 func (x *ListParkedItemsRequest) Reset() {
 	*x = ListParkedItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1489,7 @@ func (x *ListParkedItemsRequest) String() string {
 func (*ListParkedItemsRequest) ProtoMessage() {}
 
 func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1502,7 @@ func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListParkedItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1349,14 +1523,14 @@ func (x *ListParkedItemsRequest) GetPageSize() int32 {
 type ListParkedItemsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Earliest first.
-	Items         []*v11.Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	Items         []*v1.Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListParkedItemsResponse) Reset() {
 	*x = ListParkedItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1542,7 @@ func (x *ListParkedItemsResponse) String() string {
 func (*ListParkedItemsResponse) ProtoMessage() {}
 
 func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,10 +1555,10 @@ func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
 }
 
-func (x *ListParkedItemsResponse) GetItems() []*v11.Item {
+func (x *ListParkedItemsResponse) GetItems() []*v1.Item {
 	if x != nil {
 		return x.Items
 	}
@@ -1402,7 +1576,7 @@ type UnparkItemsRequest struct {
 
 func (x *UnparkItemsRequest) Reset() {
 	*x = UnparkItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1588,7 @@ func (x *UnparkItemsRequest) String() string {
 func (*UnparkItemsRequest) ProtoMessage() {}
 
 func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1601,7 @@ func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsRequest.ProtoReflect.Descriptor instead.
 func (*UnparkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *UnparkItemsRequest) GetItemIds() []string {
@@ -1446,7 +1620,7 @@ type UnparkItemsResponse struct {
 
 func (x *UnparkItemsResponse) Reset() {
 	*x = UnparkItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1632,7 @@ func (x *UnparkItemsResponse) String() string {
 func (*UnparkItemsResponse) ProtoMessage() {}
 
 func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1645,7 @@ func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsResponse.ProtoReflect.Descriptor instead.
 func (*UnparkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
 }
 
 // ListUnroutedEventsRequest asks for unrouted events.
@@ -1485,7 +1659,7 @@ type ListUnroutedEventsRequest struct {
 
 func (x *ListUnroutedEventsRequest) Reset() {
 	*x = ListUnroutedEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1671,7 @@ func (x *ListUnroutedEventsRequest) String() string {
 func (*ListUnroutedEventsRequest) ProtoMessage() {}
 
 func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1684,7 @@ func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListUnroutedEventsRequest) GetPageSize() int32 {
@@ -1525,14 +1699,14 @@ type ListUnroutedEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Oldest first. There may be more even if these are fewer than asked for, since their bytes are bounded too; there are
 	// none left if these are none.
-	Events        []*v1.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Events        []*v11.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListUnroutedEventsResponse) Reset() {
 	*x = ListUnroutedEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1544,7 +1718,7 @@ func (x *ListUnroutedEventsResponse) String() string {
 func (*ListUnroutedEventsResponse) ProtoMessage() {}
 
 func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1557,10 +1731,10 @@ func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
 }
 
-func (x *ListUnroutedEventsResponse) GetEvents() []*v1.Event {
+func (x *ListUnroutedEventsResponse) GetEvents() []*v11.Event {
 	if x != nil {
 		return x.Events
 	}
@@ -1580,7 +1754,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1766,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1779,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetRunRequest) GetEnvironmentId() []byte {
@@ -1626,14 +1800,14 @@ func (x *GetRunRequest) GetRunId() []byte {
 type GetRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run.
-	Run           *v11.Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	Run           *v1.Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1819,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,10 +1832,10 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
 }
 
-func (x *GetRunResponse) GetRun() *v11.Run {
+func (x *GetRunResponse) GetRun() *v1.Run {
 	if x != nil {
 		return x.Run
 	}
@@ -1681,7 +1855,7 @@ type GetRunHistoryRequest struct {
 
 func (x *GetRunHistoryRequest) Reset() {
 	*x = GetRunHistoryRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1867,7 @@ func (x *GetRunHistoryRequest) String() string {
 func (*GetRunHistoryRequest) ProtoMessage() {}
 
 func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1880,7 @@ func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetRunHistoryRequest) GetEnvironmentId() []byte {
@@ -1727,14 +1901,14 @@ func (x *GetRunHistoryRequest) GetRunId() []byte {
 type GetRunHistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The history.
-	History       *v11.RunHistory `protobuf:"bytes,1,opt,name=history,proto3" json:"history,omitempty"`
+	History       *v1.RunHistory `protobuf:"bytes,1,opt,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetRunHistoryResponse) Reset() {
 	*x = GetRunHistoryResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1920,7 @@ func (x *GetRunHistoryResponse) String() string {
 func (*GetRunHistoryResponse) ProtoMessage() {}
 
 func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,10 +1933,10 @@ func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
 }
 
-func (x *GetRunHistoryResponse) GetHistory() *v11.RunHistory {
+func (x *GetRunHistoryResponse) GetHistory() *v1.RunHistory {
 	if x != nil {
 		return x.History
 	}
@@ -1779,7 +1953,7 @@ type ListRunsRequest struct {
 	// If set, only runs of this function: a UUID, 16 bytes.
 	FunctionId []byte `protobuf:"bytes,3,opt,name=function_id,json=functionId,proto3" json:"function_id,omitempty"`
 	// If any, only runs in one of these statuses.
-	Statuses []v11.RunStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=stepwell.run.v1.RunStatus" json:"statuses,omitempty"`
+	Statuses []v1.RunStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=stepwell.run.v1.RunStatus" json:"statuses,omitempty"`
 	// If set, only runs older than this one: a ULID, 16 bytes.
 	BeforeRunId []byte `protobuf:"bytes,5,opt,name=before_run_id,json=beforeRunId,proto3" json:"before_run_id,omitempty"`
 	// At most 1000.
@@ -1790,7 +1964,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1976,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1989,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListRunsRequest) GetEnvironmentId() []byte {
@@ -1839,7 +2013,7 @@ func (x *ListRunsRequest) GetFunctionId() []byte {
 	return nil
 }
 
-func (x *ListRunsRequest) GetStatuses() []v11.RunStatus {
+func (x *ListRunsRequest) GetStatuses() []v1.RunStatus {
 	if x != nil {
 		return x.Statuses
 	}
@@ -1864,14 +2038,14 @@ func (x *ListRunsRequest) GetPageSize() int32 {
 type ListRunsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Newest first.
-	Runs          []*v11.Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	Runs          []*v1.Run `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2057,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,10 +2070,10 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
 }
 
-func (x *ListRunsResponse) GetRuns() []*v11.Run {
+func (x *ListRunsResponse) GetRuns() []*v1.Run {
 	if x != nil {
 		return x.Runs
 	}
@@ -1919,7 +2093,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2105,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2118,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetEventRequest) GetEnvironmentId() []byte {
@@ -1965,14 +2139,14 @@ func (x *GetEventRequest) GetEventId() []byte {
 type GetEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event.
-	Event         *v1.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	Event         *v11.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2158,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,10 +2171,10 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
 }
 
-func (x *GetEventResponse) GetEvent() *v1.Event {
+func (x *GetEventResponse) GetEvent() *v11.Event {
 	if x != nil {
 		return x.Event
 	}
@@ -2024,7 +2198,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2210,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2223,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListEventsRequest) GetEnvironmentId() []byte {
@@ -2084,14 +2258,14 @@ func (x *ListEventsRequest) GetPageSize() int32 {
 type ListEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Newest first.
-	Events        []*v1.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Events        []*v11.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2277,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,10 +2290,10 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
 }
 
-func (x *ListEventsResponse) GetEvents() []*v1.Event {
+func (x *ListEventsResponse) GetEvents() []*v11.Event {
 	if x != nil {
 		return x.Events
 	}
@@ -2137,7 +2311,7 @@ type RouteEventsRequest struct {
 
 func (x *RouteEventsRequest) Reset() {
 	*x = RouteEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2323,7 @@ func (x *RouteEventsRequest) String() string {
 func (*RouteEventsRequest) ProtoMessage() {}
 
 func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2336,7 @@ func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsRequest.ProtoReflect.Descriptor instead.
 func (*RouteEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RouteEventsRequest) GetEventIds() [][]byte {
@@ -2181,7 +2355,7 @@ type RouteEventsResponse struct {
 
 func (x *RouteEventsResponse) Reset() {
 	*x = RouteEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2367,7 @@ func (x *RouteEventsResponse) String() string {
 func (*RouteEventsResponse) ProtoMessage() {}
 
 func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,14 +2380,14 @@ func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsResponse.ProtoReflect.Descriptor instead.
 func (*RouteEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
 }
 
 // ListWaitsRequest asks for a page of waits.
 type ListWaitsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event that may end them.
-	Event *v1.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	Event *v11.Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// At most 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
@@ -2224,7 +2398,7 @@ type ListWaitsRequest struct {
 
 func (x *ListWaitsRequest) Reset() {
 	*x = ListWaitsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2410,7 @@ func (x *ListWaitsRequest) String() string {
 func (*ListWaitsRequest) ProtoMessage() {}
 
 func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,10 +2423,10 @@ func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsRequest.ProtoReflect.Descriptor instead.
 func (*ListWaitsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
 }
 
-func (x *ListWaitsRequest) GetEvent() *v1.Event {
+func (x *ListWaitsRequest) GetEvent() *v11.Event {
 	if x != nil {
 		return x.Event
 	}
@@ -2277,7 +2451,7 @@ func (x *ListWaitsRequest) GetPageToken() string {
 type ListWaitsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those whose name and key fit.
-	Waits []*v11.Wait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
+	Waits []*v1.Wait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
 	// Empty when there are no more.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2286,7 +2460,7 @@ type ListWaitsResponse struct {
 
 func (x *ListWaitsResponse) Reset() {
 	*x = ListWaitsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2472,7 @@ func (x *ListWaitsResponse) String() string {
 func (*ListWaitsResponse) ProtoMessage() {}
 
 func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,10 +2485,10 @@ func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsResponse.ProtoReflect.Descriptor instead.
 func (*ListWaitsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
 }
 
-func (x *ListWaitsResponse) GetWaits() []*v11.Wait {
+func (x *ListWaitsResponse) GetWaits() []*v1.Wait {
 	if x != nil {
 		return x.Waits
 	}
@@ -2341,7 +2515,7 @@ type GetSignalWaitRequest struct {
 
 func (x *GetSignalWaitRequest) Reset() {
 	*x = GetSignalWaitRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2527,7 @@ func (x *GetSignalWaitRequest) String() string {
 func (*GetSignalWaitRequest) ProtoMessage() {}
 
 func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2540,7 @@ func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitRequest.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetSignalWaitRequest) GetEnvironmentId() []byte {
@@ -2387,14 +2561,14 @@ func (x *GetSignalWaitRequest) GetSignal() string {
 type GetSignalWaitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The wait.
-	Wait          *v11.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait          *v1.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetSignalWaitResponse) Reset() {
 	*x = GetSignalWaitResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2580,7 @@ func (x *GetSignalWaitResponse) String() string {
 func (*GetSignalWaitResponse) ProtoMessage() {}
 
 func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,10 +2593,10 @@ func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitResponse.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
 }
 
-func (x *GetSignalWaitResponse) GetWait() *v11.Wait {
+func (x *GetSignalWaitResponse) GetWait() *v1.Wait {
 	if x != nil {
 		return x.Wait
 	}
@@ -2440,7 +2614,7 @@ type ListLookBacksRequest struct {
 
 func (x *ListLookBacksRequest) Reset() {
 	*x = ListLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2452,7 +2626,7 @@ func (x *ListLookBacksRequest) String() string {
 func (*ListLookBacksRequest) ProtoMessage() {}
 
 func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2465,7 +2639,7 @@ func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*ListLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListLookBacksRequest) GetPageSize() int32 {
@@ -2486,7 +2660,7 @@ type ListLookBacksResponse struct {
 
 func (x *ListLookBacksResponse) Reset() {
 	*x = ListLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2672,7 @@ func (x *ListLookBacksResponse) String() string {
 func (*ListLookBacksResponse) ProtoMessage() {}
 
 func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2685,7 @@ func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*ListLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
@@ -2525,9 +2699,9 @@ func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
 type LookBack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The wait.
-	Wait *v11.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
+	Wait *v1.Wait `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
 	// Events of its name, oldest first.
-	Events []*v1.Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*v11.Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
 	// There may be more.
 	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2536,7 +2710,7 @@ type LookBack struct {
 
 func (x *LookBack) Reset() {
 	*x = LookBack{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2722,7 @@ func (x *LookBack) String() string {
 func (*LookBack) ProtoMessage() {}
 
 func (x *LookBack) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,17 +2735,17 @@ func (x *LookBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookBack.ProtoReflect.Descriptor instead.
 func (*LookBack) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
 }
 
-func (x *LookBack) GetWait() *v11.Wait {
+func (x *LookBack) GetWait() *v1.Wait {
 	if x != nil {
 		return x.Wait
 	}
 	return nil
 }
 
-func (x *LookBack) GetEvents() []*v1.Event {
+func (x *LookBack) GetEvents() []*v11.Event {
 	if x != nil {
 		return x.Events
 	}
@@ -2598,7 +2772,7 @@ type ListDeadlinesRequest struct {
 
 func (x *ListDeadlinesRequest) Reset() {
 	*x = ListDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2610,7 +2784,7 @@ func (x *ListDeadlinesRequest) String() string {
 func (*ListDeadlinesRequest) ProtoMessage() {}
 
 func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2623,7 +2797,7 @@ func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListDeadlinesRequest) GetUntilTime() *timestamppb.Timestamp {
@@ -2644,14 +2818,14 @@ func (x *ListDeadlinesRequest) GetPageSize() int32 {
 type ListDeadlinesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The earliest first.
-	Deadlines     []*v11.Deadline `protobuf:"bytes,1,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
+	Deadlines     []*v1.Deadline `protobuf:"bytes,1,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListDeadlinesResponse) Reset() {
 	*x = ListDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +2837,7 @@ func (x *ListDeadlinesResponse) String() string {
 func (*ListDeadlinesResponse) ProtoMessage() {}
 
 func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,10 +2850,10 @@ func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
 }
 
-func (x *ListDeadlinesResponse) GetDeadlines() []*v11.Deadline {
+func (x *ListDeadlinesResponse) GetDeadlines() []*v1.Deadline {
 	if x != nil {
 		return x.Deadlines
 	}
@@ -2690,14 +2864,14 @@ func (x *ListDeadlinesResponse) GetDeadlines() []*v11.Deadline {
 type MoveDeadlinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 1000.
-	Deadlines     []*v11.Deadline `protobuf:"bytes,1,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
+	Deadlines     []*v1.Deadline `protobuf:"bytes,1,rep,name=deadlines,proto3" json:"deadlines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MoveDeadlinesRequest) Reset() {
 	*x = MoveDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2883,7 @@ func (x *MoveDeadlinesRequest) String() string {
 func (*MoveDeadlinesRequest) ProtoMessage() {}
 
 func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,10 +2896,10 @@ func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
 }
 
-func (x *MoveDeadlinesRequest) GetDeadlines() []*v11.Deadline {
+func (x *MoveDeadlinesRequest) GetDeadlines() []*v1.Deadline {
 	if x != nil {
 		return x.Deadlines
 	}
@@ -2741,7 +2915,7 @@ type MoveDeadlinesResponse struct {
 
 func (x *MoveDeadlinesResponse) Reset() {
 	*x = MoveDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +2927,7 @@ func (x *MoveDeadlinesResponse) String() string {
 func (*MoveDeadlinesResponse) ProtoMessage() {}
 
 func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,21 +2940,21 @@ func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
 }
 
 // EndLookBacksRequest names waits.
 type EndLookBacksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The waits, with the time since which there is still something to look at; at most 1000.
-	Waits         []*v11.Wait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
+	Waits         []*v1.Wait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EndLookBacksRequest) Reset() {
 	*x = EndLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +2966,7 @@ func (x *EndLookBacksRequest) String() string {
 func (*EndLookBacksRequest) ProtoMessage() {}
 
 func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,10 +2979,10 @@ func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
 }
 
-func (x *EndLookBacksRequest) GetWaits() []*v11.Wait {
+func (x *EndLookBacksRequest) GetWaits() []*v1.Wait {
 	if x != nil {
 		return x.Waits
 	}
@@ -2824,7 +2998,7 @@ type EndLookBacksResponse struct {
 
 func (x *EndLookBacksResponse) Reset() {
 	*x = EndLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +3010,7 @@ func (x *EndLookBacksResponse) String() string {
 func (*EndLookBacksResponse) ProtoMessage() {}
 
 func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +3023,7 @@ func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
 }
 
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
@@ -2861,20 +3035,21 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"F\n" +
 	"\rIngestRequest\x125\n" +
-	"\brequests\x18\x01 \x03(\v2\x19.stepwell.state.v1.IngestR\brequests\"\xe5\x01\n" +
+	"\brequests\x18\x01 \x03(\v2\x19.stepwell.state.v1.IngestR\brequests\"\x9c\x02\n" +
 	"\x06Ingest\x12%\n" +
 	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x126\n" +
 	"\x06events\x18\x03 \x03(\v2\x1e.stepwell.state.v1.IngestEventR\x06events\x12\x1a\n" +
 	"\bunrouted\x18\x04 \x01(\bR\bunrouted\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
-	"\x05trace\x18\x06 \x01(\fR\x05trace\"\xaf\x01\n" +
+	"\x05trace\x18\x06 \x01(\fR\x05trace\x125\n" +
+	"\acancels\x18\a \x03(\v2\x1b.stepwell.run.v1.TransitionR\acancels\"\xaf\x01\n" +
 	"\vIngestEvent\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\x121\n" +
 	"\x06starts\x18\x02 \x03(\v2\x19.stepwell.run.v1.RunStartR\x06starts\x12=\n" +
 	"\vtransitions\x18\x03 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"G\n" +
 	"\x0eIngestResponse\x125\n" +
-	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\xfc\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\x9a\x02\n" +
 	"\bIngested\x124\n" +
 	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x128\n" +
 	"\x06events\x18\x02 \x03(\v2 .stepwell.state.v1.IngestedEventR\x06events\x12-\n" +
@@ -2882,14 +3057,24 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\adropped\x18\x04 \x03(\tR\adropped\x12\x18\n" +
 	"\aawaited\x18\x05 \x03(\fR\aawaited\x12\x1d\n" +
 	"\n" +
-	"for_runner\x18\x06 \x01(\bR\tforRunner\"B\n" +
+	"for_runner\x18\x06 \x01(\bR\tforRunner\x12\x1c\n" +
+	"\tcancelled\x18\a \x03(\fR\tcancelled\"B\n" +
 	"\rIngestedEvent\x121\n" +
-	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"P\n" +
+	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"\x81\x01\n" +
 	"\n" +
 	"StartedRun\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\aexisted\x18\x02 \x01(\bR\aexisted\x12\x18\n" +
-	"\askipped\x18\x03 \x01(\bR\askipped\"N\n" +
+	"\askipped\x18\x03 \x01(\bR\askipped\x12/\n" +
+	"\x04skip\x18\x04 \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\"=\n" +
+	"\bPlaceKey\x12\x1f\n" +
+	"\vfunction_id\x18\x01 \x01(\fR\n" +
+	"functionId\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"I\n" +
+	"\x12ListHoldersRequest\x123\n" +
+	"\x06places\x18\x01 \x03(\v2\x1b.stepwell.state.v1.PlaceKeyR\x06places\".\n" +
+	"\x13ListHoldersResponse\x12\x17\n" +
+	"\arun_ids\x18\x01 \x03(\fR\x06runIds\"N\n" +
 	"\rCommitRequest\x12=\n" +
 	"\vtransitions\x18\x01 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"H\n" +
 	"\x0eCommitResponse\x126\n" +
@@ -3016,9 +3201,10 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x15MoveDeadlinesResponse\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\xb9\x12\n" +
+	"\x14EndLookBacksResponse2\x97\x13\n" +
 	"\fStateService\x12M\n" +
-	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12M\n" +
+	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12\\\n" +
+	"\vListHolders\x12%.stepwell.state.v1.ListHoldersRequest\x1a&.stepwell.state.v1.ListHoldersResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
 	"\x05Claim\x12\x1f.stepwell.state.v1.ClaimRequest\x1a .stepwell.state.v1.ClaimResponse\x12S\n" +
 	"\bLoadRuns\x12\".stepwell.state.v1.LoadRunsRequest\x1a#.stepwell.state.v1.LoadRunsResponse\x12P\n" +
@@ -3058,7 +3244,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -3068,171 +3254,180 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Ingested)(nil),                   // 5: stepwell.state.v1.Ingested
 	(*IngestedEvent)(nil),              // 6: stepwell.state.v1.IngestedEvent
 	(*StartedRun)(nil),                 // 7: stepwell.state.v1.StartedRun
-	(*CommitRequest)(nil),              // 8: stepwell.state.v1.CommitRequest
-	(*CommitResponse)(nil),             // 9: stepwell.state.v1.CommitResponse
-	(*Committed)(nil),                  // 10: stepwell.state.v1.Committed
-	(*ClaimRequest)(nil),               // 11: stepwell.state.v1.ClaimRequest
-	(*ClaimResponse)(nil),              // 12: stepwell.state.v1.ClaimResponse
-	(*LoadRunsRequest)(nil),            // 13: stepwell.state.v1.LoadRunsRequest
-	(*LoadRunsResponse)(nil),           // 14: stepwell.state.v1.LoadRunsResponse
-	(*LoadedRun)(nil),                  // 15: stepwell.state.v1.LoadedRun
-	(*SyncAppRequest)(nil),             // 16: stepwell.state.v1.SyncAppRequest
-	(*SyncAppResponse)(nil),            // 17: stepwell.state.v1.SyncAppResponse
-	(*ListFunctionsRequest)(nil),       // 18: stepwell.state.v1.ListFunctionsRequest
-	(*ListFunctionsResponse)(nil),      // 19: stepwell.state.v1.ListFunctionsResponse
-	(*ListDueItemsRequest)(nil),        // 20: stepwell.state.v1.ListDueItemsRequest
-	(*ListDueItemsResponse)(nil),       // 21: stepwell.state.v1.ListDueItemsResponse
-	(*ListParkedItemsRequest)(nil),     // 22: stepwell.state.v1.ListParkedItemsRequest
-	(*ListParkedItemsResponse)(nil),    // 23: stepwell.state.v1.ListParkedItemsResponse
-	(*UnparkItemsRequest)(nil),         // 24: stepwell.state.v1.UnparkItemsRequest
-	(*UnparkItemsResponse)(nil),        // 25: stepwell.state.v1.UnparkItemsResponse
-	(*ListUnroutedEventsRequest)(nil),  // 26: stepwell.state.v1.ListUnroutedEventsRequest
-	(*ListUnroutedEventsResponse)(nil), // 27: stepwell.state.v1.ListUnroutedEventsResponse
-	(*GetRunRequest)(nil),              // 28: stepwell.state.v1.GetRunRequest
-	(*GetRunResponse)(nil),             // 29: stepwell.state.v1.GetRunResponse
-	(*GetRunHistoryRequest)(nil),       // 30: stepwell.state.v1.GetRunHistoryRequest
-	(*GetRunHistoryResponse)(nil),      // 31: stepwell.state.v1.GetRunHistoryResponse
-	(*ListRunsRequest)(nil),            // 32: stepwell.state.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),           // 33: stepwell.state.v1.ListRunsResponse
-	(*GetEventRequest)(nil),            // 34: stepwell.state.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 35: stepwell.state.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 36: stepwell.state.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 37: stepwell.state.v1.ListEventsResponse
-	(*RouteEventsRequest)(nil),         // 38: stepwell.state.v1.RouteEventsRequest
-	(*RouteEventsResponse)(nil),        // 39: stepwell.state.v1.RouteEventsResponse
-	(*ListWaitsRequest)(nil),           // 40: stepwell.state.v1.ListWaitsRequest
-	(*ListWaitsResponse)(nil),          // 41: stepwell.state.v1.ListWaitsResponse
-	(*GetSignalWaitRequest)(nil),       // 42: stepwell.state.v1.GetSignalWaitRequest
-	(*GetSignalWaitResponse)(nil),      // 43: stepwell.state.v1.GetSignalWaitResponse
-	(*ListLookBacksRequest)(nil),       // 44: stepwell.state.v1.ListLookBacksRequest
-	(*ListLookBacksResponse)(nil),      // 45: stepwell.state.v1.ListLookBacksResponse
-	(*LookBack)(nil),                   // 46: stepwell.state.v1.LookBack
-	(*ListDeadlinesRequest)(nil),       // 47: stepwell.state.v1.ListDeadlinesRequest
-	(*ListDeadlinesResponse)(nil),      // 48: stepwell.state.v1.ListDeadlinesResponse
-	(*MoveDeadlinesRequest)(nil),       // 49: stepwell.state.v1.MoveDeadlinesRequest
-	(*MoveDeadlinesResponse)(nil),      // 50: stepwell.state.v1.MoveDeadlinesResponse
-	(*EndLookBacksRequest)(nil),        // 51: stepwell.state.v1.EndLookBacksRequest
-	(*EndLookBacksResponse)(nil),       // 52: stepwell.state.v1.EndLookBacksResponse
-	(*timestamppb.Timestamp)(nil),      // 53: google.protobuf.Timestamp
-	(*v1.Event)(nil),                   // 54: stepwell.event.v1.Event
-	(*v11.RunStart)(nil),               // 55: stepwell.run.v1.RunStart
-	(*v11.Transition)(nil),             // 56: stepwell.run.v1.Transition
-	(*v11.Item)(nil),                   // 57: stepwell.run.v1.Item
-	(*v11.RunState)(nil),               // 58: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 59: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 60: stepwell.function.v1.Function
-	(*v11.Run)(nil),                    // 61: stepwell.run.v1.Run
-	(*v11.RunHistory)(nil),             // 62: stepwell.run.v1.RunHistory
-	(v11.RunStatus)(0),                 // 63: stepwell.run.v1.RunStatus
-	(*v11.Wait)(nil),                   // 64: stepwell.run.v1.Wait
-	(*v11.Deadline)(nil),               // 65: stepwell.run.v1.Deadline
-	(*ListDueSchedulesRequest)(nil),    // 66: stepwell.state.v1.ListDueSchedulesRequest
-	(*SetSchedulesRequest)(nil),        // 67: stepwell.state.v1.SetSchedulesRequest
-	(*AdvanceSchedulesRequest)(nil),    // 68: stepwell.state.v1.AdvanceSchedulesRequest
-	(*ListDueSchedulesResponse)(nil),   // 69: stepwell.state.v1.ListDueSchedulesResponse
-	(*SetSchedulesResponse)(nil),       // 70: stepwell.state.v1.SetSchedulesResponse
-	(*AdvanceSchedulesResponse)(nil),   // 71: stepwell.state.v1.AdvanceSchedulesResponse
+	(*PlaceKey)(nil),                   // 8: stepwell.state.v1.PlaceKey
+	(*ListHoldersRequest)(nil),         // 9: stepwell.state.v1.ListHoldersRequest
+	(*ListHoldersResponse)(nil),        // 10: stepwell.state.v1.ListHoldersResponse
+	(*CommitRequest)(nil),              // 11: stepwell.state.v1.CommitRequest
+	(*CommitResponse)(nil),             // 12: stepwell.state.v1.CommitResponse
+	(*Committed)(nil),                  // 13: stepwell.state.v1.Committed
+	(*ClaimRequest)(nil),               // 14: stepwell.state.v1.ClaimRequest
+	(*ClaimResponse)(nil),              // 15: stepwell.state.v1.ClaimResponse
+	(*LoadRunsRequest)(nil),            // 16: stepwell.state.v1.LoadRunsRequest
+	(*LoadRunsResponse)(nil),           // 17: stepwell.state.v1.LoadRunsResponse
+	(*LoadedRun)(nil),                  // 18: stepwell.state.v1.LoadedRun
+	(*SyncAppRequest)(nil),             // 19: stepwell.state.v1.SyncAppRequest
+	(*SyncAppResponse)(nil),            // 20: stepwell.state.v1.SyncAppResponse
+	(*ListFunctionsRequest)(nil),       // 21: stepwell.state.v1.ListFunctionsRequest
+	(*ListFunctionsResponse)(nil),      // 22: stepwell.state.v1.ListFunctionsResponse
+	(*ListDueItemsRequest)(nil),        // 23: stepwell.state.v1.ListDueItemsRequest
+	(*ListDueItemsResponse)(nil),       // 24: stepwell.state.v1.ListDueItemsResponse
+	(*ListParkedItemsRequest)(nil),     // 25: stepwell.state.v1.ListParkedItemsRequest
+	(*ListParkedItemsResponse)(nil),    // 26: stepwell.state.v1.ListParkedItemsResponse
+	(*UnparkItemsRequest)(nil),         // 27: stepwell.state.v1.UnparkItemsRequest
+	(*UnparkItemsResponse)(nil),        // 28: stepwell.state.v1.UnparkItemsResponse
+	(*ListUnroutedEventsRequest)(nil),  // 29: stepwell.state.v1.ListUnroutedEventsRequest
+	(*ListUnroutedEventsResponse)(nil), // 30: stepwell.state.v1.ListUnroutedEventsResponse
+	(*GetRunRequest)(nil),              // 31: stepwell.state.v1.GetRunRequest
+	(*GetRunResponse)(nil),             // 32: stepwell.state.v1.GetRunResponse
+	(*GetRunHistoryRequest)(nil),       // 33: stepwell.state.v1.GetRunHistoryRequest
+	(*GetRunHistoryResponse)(nil),      // 34: stepwell.state.v1.GetRunHistoryResponse
+	(*ListRunsRequest)(nil),            // 35: stepwell.state.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),           // 36: stepwell.state.v1.ListRunsResponse
+	(*GetEventRequest)(nil),            // 37: stepwell.state.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 38: stepwell.state.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 39: stepwell.state.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 40: stepwell.state.v1.ListEventsResponse
+	(*RouteEventsRequest)(nil),         // 41: stepwell.state.v1.RouteEventsRequest
+	(*RouteEventsResponse)(nil),        // 42: stepwell.state.v1.RouteEventsResponse
+	(*ListWaitsRequest)(nil),           // 43: stepwell.state.v1.ListWaitsRequest
+	(*ListWaitsResponse)(nil),          // 44: stepwell.state.v1.ListWaitsResponse
+	(*GetSignalWaitRequest)(nil),       // 45: stepwell.state.v1.GetSignalWaitRequest
+	(*GetSignalWaitResponse)(nil),      // 46: stepwell.state.v1.GetSignalWaitResponse
+	(*ListLookBacksRequest)(nil),       // 47: stepwell.state.v1.ListLookBacksRequest
+	(*ListLookBacksResponse)(nil),      // 48: stepwell.state.v1.ListLookBacksResponse
+	(*LookBack)(nil),                   // 49: stepwell.state.v1.LookBack
+	(*ListDeadlinesRequest)(nil),       // 50: stepwell.state.v1.ListDeadlinesRequest
+	(*ListDeadlinesResponse)(nil),      // 51: stepwell.state.v1.ListDeadlinesResponse
+	(*MoveDeadlinesRequest)(nil),       // 52: stepwell.state.v1.MoveDeadlinesRequest
+	(*MoveDeadlinesResponse)(nil),      // 53: stepwell.state.v1.MoveDeadlinesResponse
+	(*EndLookBacksRequest)(nil),        // 54: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 55: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 56: google.protobuf.Timestamp
+	(*v1.Transition)(nil),              // 57: stepwell.run.v1.Transition
+	(*v11.Event)(nil),                  // 58: stepwell.event.v1.Event
+	(*v1.RunStart)(nil),                // 59: stepwell.run.v1.RunStart
+	(*v1.Item)(nil),                    // 60: stepwell.run.v1.Item
+	(v1.SkipReason)(0),                 // 61: stepwell.run.v1.SkipReason
+	(*v1.RunState)(nil),                // 62: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 63: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 64: stepwell.function.v1.Function
+	(*v1.Run)(nil),                     // 65: stepwell.run.v1.Run
+	(*v1.RunHistory)(nil),              // 66: stepwell.run.v1.RunHistory
+	(v1.RunStatus)(0),                  // 67: stepwell.run.v1.RunStatus
+	(*v1.Wait)(nil),                    // 68: stepwell.run.v1.Wait
+	(*v1.Deadline)(nil),                // 69: stepwell.run.v1.Deadline
+	(*ListDueSchedulesRequest)(nil),    // 70: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 71: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 72: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 73: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 74: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 75: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	53, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	54, // 3: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	55, // 4: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	56, // 5: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
-	5,  // 6: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
-	0,  // 7: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
-	6,  // 8: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	57, // 9: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
-	7,  // 10: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	56, // 11: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
-	10, // 12: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
-	0,  // 13: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	57, // 14: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
-	53, // 15: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
-	15, // 16: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
-	0,  // 17: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	58, // 18: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	59, // 19: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	60, // 20: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	59, // 21: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	60, // 22: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	53, // 23: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	57, // 24: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	53, // 25: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	57, // 26: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	54, // 27: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	61, // 28: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	62, // 29: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	63, // 30: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	61, // 31: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	54, // 32: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	54, // 33: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	54, // 34: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	64, // 35: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	64, // 36: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
-	46, // 37: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	64, // 38: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	54, // 39: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	53, // 40: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
-	65, // 41: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
-	65, // 42: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
-	64, // 43: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 44: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	8,  // 45: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	11, // 46: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	13, // 47: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	16, // 48: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	18, // 49: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	20, // 50: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	22, // 51: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	24, // 52: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	26, // 53: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	38, // 54: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	40, // 55: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	42, // 56: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
-	44, // 57: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	51, // 58: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	47, // 59: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
-	49, // 60: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
-	66, // 61: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	67, // 62: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	68, // 63: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	28, // 64: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	30, // 65: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	32, // 66: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	34, // 67: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	36, // 68: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 69: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	9,  // 70: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	12, // 71: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	14, // 72: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	17, // 73: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	19, // 74: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	21, // 75: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	23, // 76: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	25, // 77: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	27, // 78: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	39, // 79: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	41, // 80: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	43, // 81: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
-	45, // 82: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	52, // 83: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	48, // 84: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
-	50, // 85: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
-	69, // 86: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	70, // 87: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	71, // 88: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	29, // 89: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	31, // 90: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	33, // 91: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	35, // 92: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	37, // 93: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	69, // [69:94] is the sub-list for method output_type
-	44, // [44:69] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	56, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	57, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
+	58, // 4: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	59, // 5: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	57, // 6: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	5,  // 7: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
+	0,  // 8: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
+	6,  // 9: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
+	60, // 10: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	7,  // 11: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
+	61, // 12: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
+	8,  // 13: stepwell.state.v1.ListHoldersRequest.places:type_name -> stepwell.state.v1.PlaceKey
+	57, // 14: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	13, // 15: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
+	0,  // 16: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
+	60, // 17: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	56, // 18: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
+	18, // 19: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
+	0,  // 20: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
+	62, // 21: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	63, // 22: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	64, // 23: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	63, // 24: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	64, // 25: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	56, // 26: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	60, // 27: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	56, // 28: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	60, // 29: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	58, // 30: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	65, // 31: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	66, // 32: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	67, // 33: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	65, // 34: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	58, // 35: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	58, // 36: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	58, // 37: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	68, // 38: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	68, // 39: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	49, // 40: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	68, // 41: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	58, // 42: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	56, // 43: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
+	69, // 44: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
+	69, // 45: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
+	68, // 46: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 47: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	9,  // 48: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
+	11, // 49: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	14, // 50: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	16, // 51: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	19, // 52: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	21, // 53: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	23, // 54: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	25, // 55: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	27, // 56: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	29, // 57: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	41, // 58: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	43, // 59: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	45, // 60: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	47, // 61: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	54, // 62: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	50, // 63: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
+	52, // 64: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
+	70, // 65: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	71, // 66: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	72, // 67: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	31, // 68: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	33, // 69: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	35, // 70: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	37, // 71: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	39, // 72: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 73: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	10, // 74: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
+	12, // 75: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	15, // 76: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	17, // 77: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	20, // 78: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	22, // 79: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	24, // 80: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	26, // 81: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	28, // 82: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	30, // 83: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	42, // 84: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	44, // 85: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	46, // 86: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	48, // 87: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	55, // 88: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	51, // 89: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
+	53, // 90: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
+	73, // 91: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	74, // 92: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	75, // 93: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	32, // 94: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	34, // 95: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	36, // 96: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	38, // 97: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	40, // 98: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	73, // [73:99] is the sub-list for method output_type
+	47, // [47:73] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -3247,7 +3442,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   53,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	StateService_Ingest_FullMethodName             = "/stepwell.state.v1.StateService/Ingest"
+	StateService_ListHolders_FullMethodName        = "/stepwell.state.v1.StateService/ListHolders"
 	StateService_Commit_FullMethodName             = "/stepwell.state.v1.StateService/Commit"
 	StateService_Claim_FullMethodName              = "/stepwell.state.v1.StateService/Claim"
 	StateService_LoadRuns_FullMethodName           = "/stepwell.state.v1.StateService/LoadRuns"
@@ -55,6 +56,8 @@ const (
 type StateServiceClient interface {
 	// Ingest stores publish requests, each as one fact.
 	Ingest(ctx context.Context, in *IngestRequest, opts ...grpc.CallOption) (*IngestResponse, error)
+	// ListHolders returns the live runs that have places of singletons.
+	ListHolders(ctx context.Context, in *ListHoldersRequest, opts ...grpc.CallOption) (*ListHoldersResponse, error)
 	// Commit applies transitions, each as one fact; those of one run in order.
 	Commit(ctx context.Context, in *CommitRequest, opts ...grpc.CallOption) (*CommitResponse, error)
 	// Claim makes a lease the only one that can settle its item. ABORTED: a later one claimed it, or it is settled.
@@ -117,6 +120,16 @@ func (c *stateServiceClient) Ingest(ctx context.Context, in *IngestRequest, opts
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(IngestResponse)
 	err := c.cc.Invoke(ctx, StateService_Ingest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) ListHolders(ctx context.Context, in *ListHoldersRequest, opts ...grpc.CallOption) (*ListHoldersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListHoldersResponse)
+	err := c.cc.Invoke(ctx, StateService_ListHolders_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -372,6 +385,8 @@ func (c *stateServiceClient) ListEvents(ctx context.Context, in *ListEventsReque
 type StateServiceServer interface {
 	// Ingest stores publish requests, each as one fact.
 	Ingest(context.Context, *IngestRequest) (*IngestResponse, error)
+	// ListHolders returns the live runs that have places of singletons.
+	ListHolders(context.Context, *ListHoldersRequest) (*ListHoldersResponse, error)
 	// Commit applies transitions, each as one fact; those of one run in order.
 	Commit(context.Context, *CommitRequest) (*CommitResponse, error)
 	// Claim makes a lease the only one that can settle its item. ABORTED: a later one claimed it, or it is settled.
@@ -432,6 +447,9 @@ type UnimplementedStateServiceServer struct{}
 
 func (UnimplementedStateServiceServer) Ingest(context.Context, *IngestRequest) (*IngestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Ingest not implemented")
+}
+func (UnimplementedStateServiceServer) ListHolders(context.Context, *ListHoldersRequest) (*ListHoldersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListHolders not implemented")
 }
 func (UnimplementedStateServiceServer) Commit(context.Context, *CommitRequest) (*CommitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Commit not implemented")
@@ -540,6 +558,24 @@ func _StateService_Ingest_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(StateServiceServer).Ingest(ctx, req.(*IngestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_ListHolders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListHoldersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListHolders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListHolders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListHolders(ctx, req.(*ListHoldersRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -986,6 +1022,10 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Ingest",
 			Handler:    _StateService_Ingest_Handler,
+		},
+		{
+			MethodName: "ListHolders",
+			Handler:    _StateService_ListHolders_Handler,
 		},
 		{
 			MethodName: "Commit",

@@ -1,15 +1,16 @@
 -- name: InsertHeads :exec
 INSERT INTO heads (run_id, environment_id, function_id, priority_nanos, limits, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes, due_minute, parked_minute, timed)
+    rediscover, step_count, state_bytes, due_minute, parked_minute, timed, place)
 SELECT unnest(@run_ids::uuid[]), unnest(@environment_ids::uuid[]), unnest(@function_ids::uuid[]),
     unnest(@priority_nanos::bigint[]), unnest(@limits::jsonb[]), unnest(@request_versions::integer[]),
     unnest(@open::jsonb[]), unnest(@discovery_counts::integer[]), false, 0, 0, unnest(@due_minutes::integer[]),
-    NULLIF(unnest(@parked_minutes::integer[]), 0), NULLIF(unnest(@timed::boolean[]), false);
+    NULLIF(unnest(@parked_minutes::integer[]), 0), NULLIF(unnest(@timed::boolean[]), false),
+    unnest(@places::bytea[]);
 
 -- name: LockHeads :many
 -- In the order of ids, so that two batches cannot wait for each other.
 SELECT run_id, environment_id, function_id, priority_nanos, limits, started_at, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes, defer_count, defer_bytes, timed
+    rediscover, step_count, state_bytes, defer_count, defer_bytes, timed, place
 FROM heads WHERE run_id = ANY(@run_ids::uuid[]) ORDER BY run_id FOR UPDATE;
 
 -- name: UpdateHeads :exec

@@ -6,7 +6,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
     COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
-    COALESCE(r.skip, 0)::smallint AS skip
+    COALESCE(r.skip, 0)::smallint AS skip, r.existing_id
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.id = ANY(@ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid;
 
@@ -18,7 +18,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
     COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
-    COALESCE(r.skip, 0)::smallint AS skip
+    COALESCE(r.skip, 0)::smallint AS skip, r.existing_id
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = @environment_id AND r.id < @before::uuid
     AND (NOT @by_status::boolean OR r.status = ANY(@statuses::smallint[]))
@@ -32,7 +32,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
     COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
-    COALESCE(r.skip, 0)::smallint AS skip
+    COALESCE(r.skip, 0)::smallint AS skip, r.existing_id
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = @environment_id AND r.function_id = @function_id AND r.id < @before::uuid
     AND (NOT @by_status::boolean OR r.status = ANY(@statuses::smallint[]))

@@ -78,11 +78,12 @@ func (q *Queries) DueHeads(ctx context.Context, arg DueHeadsParams) ([]DueHeadsR
 
 const InsertHeads = `-- name: InsertHeads :exec
 INSERT INTO heads (run_id, environment_id, function_id, priority_nanos, limits, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes, due_minute, parked_minute, timed)
+    rediscover, step_count, state_bytes, due_minute, parked_minute, timed, place)
 SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]),
     unnest($4::bigint[]), unnest($5::jsonb[]), unnest($6::integer[]),
     unnest($7::jsonb[]), unnest($8::integer[]), false, 0, 0, unnest($9::integer[]),
-    NULLIF(unnest($10::integer[]), 0), NULLIF(unnest($11::boolean[]), false)
+    NULLIF(unnest($10::integer[]), 0), NULLIF(unnest($11::boolean[]), false),
+    unnest($12::bytea[])
 `
 
 type InsertHeadsParams struct {
@@ -97,6 +98,7 @@ type InsertHeadsParams struct {
 	DueMinutes      []int32
 	ParkedMinutes   []int32
 	Timed           []bool
+	Places          [][]byte
 }
 
 func (q *Queries) InsertHeads(ctx context.Context, arg InsertHeadsParams) error {
@@ -112,13 +114,14 @@ func (q *Queries) InsertHeads(ctx context.Context, arg InsertHeadsParams) error 
 		arg.DueMinutes,
 		arg.ParkedMinutes,
 		arg.Timed,
+		arg.Places,
 	)
 	return err
 }
 
 const LockHeads = `-- name: LockHeads :many
 SELECT run_id, environment_id, function_id, priority_nanos, limits, started_at, request_version, open, discovery_count,
-    rediscover, step_count, state_bytes, defer_count, defer_bytes, timed
+    rediscover, step_count, state_bytes, defer_count, defer_bytes, timed, place
 FROM heads WHERE run_id = ANY($1::uuid[]) ORDER BY run_id FOR UPDATE
 `
 
@@ -138,6 +141,7 @@ type LockHeadsRow struct {
 	DeferCount     int32
 	DeferBytes     int32
 	Timed          pgtype.Bool
+	Place          []byte
 }
 
 // In the order of ids, so that two batches cannot wait for each other.
@@ -166,6 +170,7 @@ func (q *Queries) LockHeads(ctx context.Context, runIds []pgtype.UUID) ([]LockHe
 			&i.DeferCount,
 			&i.DeferBytes,
 			&i.Timed,
+			&i.Place,
 		); err != nil {
 			return nil, err
 		}

@@ -142,6 +142,7 @@ type Head struct {
 	DeferCount     int32
 	DeferBytes     int32
 	Timed          pgtype.Bool
+	Place          []byte
 }
 
 type RateStart struct {
@@ -170,6 +171,7 @@ type Run struct {
 	StepCount       pgtype.Int4
 	StateBytes      pgtype.Int8
 	Skip            pgtype.Int2
+	ExistingID      pgtype.UUID
 }
 
 type RunsDefault struct {
@@ -197,6 +199,12 @@ type Schedule struct {
 	FunctionID    pgtype.UUID
 	Cron          string
 	NextAt        pgtype.Timestamptz
+}
+
+type Singleton struct {
+	FunctionID pgtype.UUID
+	KeyHash    []byte
+	RunID      pgtype.UUID
 }
 
 type StartKey struct {

@@ -410,7 +410,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
     COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
-    COALESCE(r.skip, 0)::smallint AS skip
+    COALESCE(r.skip, 0)::smallint AS skip, r.existing_id
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = $1 AND r.id < $2::uuid
     AND (NOT $3::boolean OR r.status = ANY($4::smallint[]))
@@ -448,6 +448,7 @@ type ListRunsRow struct {
 	DeferCount      int32
 	DeferBytes      int32
 	Skip            int16
+	ExistingID      pgtype.UUID
 }
 
 func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsRow, error) {
@@ -488,6 +489,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.DeferCount,
 			&i.DeferBytes,
 			&i.Skip,
+			&i.ExistingID,
 		); err != nil {
 			return nil, err
 		}
@@ -507,7 +509,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
     COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
-    COALESCE(r.skip, 0)::smallint AS skip
+    COALESCE(r.skip, 0)::smallint AS skip, r.existing_id
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.environment_id = $1 AND r.function_id = $2 AND r.id < $3::uuid
     AND (NOT $4::boolean OR r.status = ANY($5::smallint[]))
@@ -546,6 +548,7 @@ type ListRunsOfFunctionRow struct {
 	DeferCount      int32
 	DeferBytes      int32
 	Skip            int16
+	ExistingID      pgtype.UUID
 }
 
 func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunctionParams) ([]ListRunsOfFunctionRow, error) {
@@ -587,6 +590,7 @@ func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunction
 			&i.DeferCount,
 			&i.DeferBytes,
 			&i.Skip,
+			&i.ExistingID,
 		); err != nil {
 			return nil, err
 		}
@@ -664,7 +668,7 @@ SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
     COALESCE(h.step_count, r.step_count) AS step_count, COALESCE(h.state_bytes, r.state_bytes) AS state_bytes,
     COALESCE(h.defer_count, 0)::integer AS defer_count, COALESCE(h.defer_bytes, 0)::integer AS defer_bytes,
-    COALESCE(r.skip, 0)::smallint AS skip
+    COALESCE(r.skip, 0)::smallint AS skip, r.existing_id
 FROM runs AS r LEFT JOIN heads AS h ON h.run_id = r.id
 WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
 `
@@ -692,6 +696,7 @@ type RunsRow struct {
 	DeferCount      int32
 	DeferBytes      int32
 	Skip            int16
+	ExistingID      pgtype.UUID
 }
 
 func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID, last pgtype.UUID) ([]RunsRow, error) {
@@ -726,6 +731,7 @@ func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID
 			&i.DeferCount,
 			&i.DeferBytes,
 			&i.Skip,
+			&i.ExistingID,
 		); err != nil {
 			return nil, err
 		}
