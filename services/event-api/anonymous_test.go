@@ -54,7 +54,7 @@ func requestFor(ctx context.Context, pattern string, body untouchable) *http.Req
 	if !hasMethod {
 		method, path = http.MethodGet, pattern+"nowhere"
 	}
-	for _, wildcard := range []string{"{key}", "{run}", "{event}"} {
+	for _, wildcard := range []string{"{key}", "{run}", "{event}", "{function}"} {
 		path = strings.ReplaceAll(path, wildcard, "01ARZ3NDEKTSV4RRFFQ69G5FAV")
 	}
 	request := httptest.NewRequestWithContext(ctx, method, path, http.NoBody)

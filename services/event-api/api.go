@@ -22,6 +22,21 @@ type apiFunction struct {
 	Version  int          `json:"version"`
 	Retries  int          `json:"retries"`
 	Triggers []apiTrigger `json:"triggers"`
+	// Hold is what an operator has it do: `queue`, `skip` or `drain`; left out if nothing.
+	Hold string `json:"hold,omitempty"`
+}
+
+func newAPIFunction(function stepwell.Function, app stepwell.App) apiFunction {
+	item := apiFunction{
+		ID: function.Slug, Name: function.Name, App: app.Name, SDK: app.SDK, URL: function.URL,
+		Version: function.Version, Retries: function.Retries, Triggers: []apiTrigger{}, Hold: function.Hold.String(),
+	}
+	for _, t := range function.Triggers {
+		item.Triggers = append(item.Triggers, apiTrigger{
+			Event: t.Event, Expression: t.Expression, Cron: t.Cron, Endpoint: t.Endpoint,
+		})
+	}
+	return item
 }
 
 // apiTrigger is what starts a function.
@@ -106,17 +121,7 @@ func (s *Service) listFunctions(w http.ResponseWriter, r *http.Request, environm
 		if !function.ArchivedAt.IsZero() {
 			continue
 		}
-		app := apps[function.App]
-		item := apiFunction{
-			ID: function.Slug, Name: function.Name, App: app.Name, SDK: app.SDK, URL: function.URL,
-			Version: function.Version, Retries: function.Retries, Triggers: []apiTrigger{},
-		}
-		for _, t := range function.Triggers {
-			item.Triggers = append(item.Triggers, apiTrigger{
-				Event: t.Event, Expression: t.Expression, Cron: t.Cron, Endpoint: t.Endpoint,
-			})
-		}
-		list = append(list, item)
+		list = append(list, newAPIFunction(function, apps[function.App]))
 	}
 	respondData(w, list)
 }

@@ -144,6 +144,9 @@ func (s *Service) routes() []route {
 
 		{pattern: "GET /api/v1/functions", serve: s.authorized(s.listFunctions)},
 		{pattern: "POST /api/v1/functions", serve: s.authorized(s.addFunctions)},
+		{pattern: "POST /api/v1/functions/{function}/pause", serve: s.authorized(s.pauseFunction)},
+		{pattern: "POST /api/v1/functions/{function}/resume", serve: s.authorized(s.holdFunction(stepwell.HoldNone))},
+		{pattern: "POST /api/v1/functions/{function}/drain", serve: s.authorized(s.holdFunction(stepwell.HoldDrain))},
 		{pattern: "POST /api/v1/events", serve: s.authorized(s.apiEvents)},
 		{pattern: "GET /api/v1/runs", serve: s.authorized(s.listRuns)},
 		{pattern: "GET /api/v1/runs/{run}", serve: s.authorized(s.runHistory)},

@@ -158,6 +158,10 @@ func (s *Service) starts(
 	vars := func() expr.Vars { return expr.Vars{Event: variables(), Now: now} }
 	for _, function := range functions {
 		start := engine.Start(function, event, now)
+		if function.Hold.Skip() != stepwell.SkipNone {
+			starts = append(starts, engine.Skip(start, function.Hold, event, now))
+			continue
+		}
 		controls := triggers.flows[function.ID]
 		about := func(err error) slog.Attr {
 			return slog.Group("", slog.String("function_id", function.Slug), slog.String("event_id", event.ID.String()),

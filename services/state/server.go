@@ -90,6 +90,15 @@ func (s *Service) SyncApp(ctx context.Context, m *statev1.SyncAppRequest) (*stat
 	return &statev1.SyncAppResponse{Modified: modified}, err
 }
 
+// HoldFunction implements statev1.StateServiceServer.
+func (s *Service) HoldFunction(
+	ctx context.Context, m *statev1.HoldFunctionRequest,
+) (*statev1.HoldFunctionResponse, error) {
+	function := stepwell.FunctionID{UUID: wire.FromUUID(m.GetFunctionId())}
+	err := s.store.HoldFunction(ctx, environmentID(m.GetEnvironmentId()), function, wire.FromHold(m.GetHold()))
+	return &statev1.HoldFunctionResponse{}, err
+}
+
 // ListFunctions implements statev1.StateServiceServer.
 func (s *Service) ListFunctions(
 	ctx context.Context, m *statev1.ListFunctionsRequest,

@@ -44,7 +44,7 @@ func scenarios() []scenario {
 	return slices.Concat(sequences(), errorScenarios(), times(), parallels(), triggers(), events(), restarts(),
 		keyScenarios(), requests(), largeStates(), checkpoints(), waits(), signals(),
 		invocations(), cancellations(), failures(), defers(), newOps(),
-		clocks(), endpoints(), limits())
+		clocks(), endpoints(), limits(), holds())
 }
 
 // TestScenarios plays the scenarios with every app on every kind of server.

@@ -105,6 +105,15 @@ const RateLimited = "invoked function is rate limited"
 // SingletonHeld is what runs are told that invoke a function of which another run is there to stay.
 const SingletonHeld = "invoked function was skipped: another run of it is live, and it is a singleton"
 
+// Skip is a start that an operator's hold of the function keeps from being executed.
+func Skip(start stepwell.RunStart, hold stepwell.Hold, event stepwell.Event, now time.Time) stepwell.RunStart {
+	why := "invoked function was skipped: it is paused"
+	if hold == stepwell.HoldDrain {
+		why = "invoked function was skipped: it is drained"
+	}
+	return stepwell.RunStart{Run: start.Run.Skipped(hold.Skip()), Key: start.Key, Refused: Refusal(event, why, now)}
+}
+
 // Refusal is what ends in the run that invoked a function which does not start; nil if none did.
 func Refusal(event stepwell.Event, why string, now time.Time) *stepwell.Resume {
 	item, waiting := invoker(event)

@@ -55,6 +55,8 @@ type Function struct {
 	CreatedAt   time.Time
 	// ArchivedAt is set when a sync of its app no longer had the function: it starts no new runs, live ones go on.
 	ArchivedAt time.Time
+	// Hold is what an operator has it do. Syncs leave it as it is.
+	Hold Hold
 }
 
 // AttemptsMax is how often a step, or the function's body, may be tried.

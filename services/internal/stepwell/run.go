@@ -69,6 +69,9 @@ const (
 	SkipRateLimited
 	// SkipSingleton: another run has the place of the singleton.
 	SkipSingleton
+	// SkipPaused and SkipDrained: an operator holds the function (HoldSkip, HoldDrain).
+	SkipPaused
+	SkipDrained
 )
 
 // String is the reason as APIs and metrics spell it.
@@ -80,6 +83,10 @@ func (r SkipReason) String() string {
 		return "RateLimited"
 	case SkipSingleton:
 		return "Singleton"
+	case SkipPaused:
+		return "FunctionPaused"
+	case SkipDrained:
+		return "FunctionDrained"
 	}
 	return "Unknown"
 }

@@ -121,7 +121,7 @@ type Wait struct {
 	Replaces bool
 }
 
-// RunStart is a new run, with its first discovery open.
+// RunStart is a new run, with its first discovery open; or one that was skipped by whoever decided, which is recorded.
 type RunStart struct {
 	Run Run
 	// Key identifies the start within its function for EventDedupeWindow: the same key starts nothing new (I3).

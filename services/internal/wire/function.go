@@ -29,7 +29,7 @@ func Function(f stepwell.Function) *functionv1.Function {
 		Id: UUID(f.ID.UUID), EnvironmentId: UUID(f.Environment.UUID), AppId: UUID(f.App.UUID), Slug: f.Slug,
 		Name: f.Name, Version: int32(f.Version), Url: f.URL, Retries: int32(f.Retries),
 		Triggers: Each(f.Triggers, trigger), FlowControl: flowControl(f.FlowControl),
-		CreateTime: Time(f.CreatedAt), ArchiveTime: Time(f.ArchivedAt),
+		CreateTime: Time(f.CreatedAt), ArchiveTime: Time(f.ArchivedAt), Hold: Hold(f.Hold),
 	}
 }
 
@@ -42,9 +42,15 @@ func FromFunction(m *functionv1.Function) stepwell.Function {
 		Version: int(m.GetVersion()), URL: m.GetUrl(), Retries: int(m.GetRetries()),
 		Triggers:    Each(m.GetTriggers(), fromTrigger),
 		FlowControl: fromFlowControl(m.GetFlowControl()),
-		CreatedAt:   FromTime(m.GetCreateTime()), ArchivedAt: FromTime(m.GetArchiveTime()),
+		CreatedAt:   FromTime(m.GetCreateTime()), ArchivedAt: FromTime(m.GetArchiveTime()), Hold: FromHold(m.GetHold()),
 	}
 }
+
+// Hold is the proto value of a hold.
+func Hold(h stepwell.Hold) functionv1.Hold { return enum[functionv1.Hold](h) }
+
+// FromHold is the hold of a proto value.
+func FromHold(h functionv1.Hold) stepwell.Hold { return fromEnum[stepwell.Hold](h) }
 
 func trigger(t stepwell.Trigger) *functionv1.Trigger {
 	return &functionv1.Trigger{Event: t.Event, Expression: t.Expression, Cron: t.Cron, Jitter: duration(t.Jitter), Endpoint: t.Endpoint}

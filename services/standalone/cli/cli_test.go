@@ -134,7 +134,7 @@ func TestVersion(t *testing.T) {
 
 func TestEveryCommandHasAnExample(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "dev", "start", "config", "migrate", "probe", "doctor", "send", "runs", "runs show", "functions", "version"} {
+	for _, name := range []string{"", "dev", "start", "config", "migrate", "probe", "doctor", "send", "runs", "runs show", "functions", "functions list", "functions pause", "functions resume", "functions drain", "version"} {
 		out, err := stepwell(t, append(strings.Fields(name), "--help")...)
 		require.NoError(t, err)
 		require.Contains(t, out, "Examples:\n  stepwell "+name, name)
@@ -144,14 +144,15 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 func TestCommandLinesThatAreWrong(t *testing.T) {
 	t.Parallel()
 	for line, problem := range map[string]string{
-		"sned":           `unknown command "sned" for "stepwell"`,
-		"send":           "accepts 1 arg(s), received 0",
-		"send a b":       "accepts 1 arg(s), received 2",
-		"runs show a b":  "accepts at most 1 arg(s), received 2",
-		"runs --limit x": "invalid argument",
-		"functions x":    `unknown command "x"`,
-		"version x":      `unknown command "x"`,
-		"dev x":          `unknown command "x"`,
+		"sned":            `unknown command "sned" for "stepwell"`,
+		"send":            "accepts 1 arg(s), received 0",
+		"send a b":        "accepts 1 arg(s), received 2",
+		"runs show a b":   "accepts at most 1 arg(s), received 2",
+		"runs --limit x":  "invalid argument",
+		"functions x":     `unknown command "x"`,
+		"functions pause": "accepts 1 arg(s), received 0",
+		"version x":       `unknown command "x"`,
+		"dev x":           `unknown command "x"`,
 	} {
 		_, err := stepwell(t, strings.Fields(line)...)
 		require.ErrorContains(t, err, problem, line)

@@ -62,7 +62,7 @@ func TestSendThatFails(t *testing.T) {
 const functionList = `[{"id":"shop-charge","name":"Charge","app":"shop","sdk":"js:v4.24.0","url":"http://app/",
 	"version":2,"retries":4,"triggers":[{"event":"order/paid","expression":"event.data.total > 1"},{"event":"order/*"},
 	{"cron":"0 9 * * *"}]},
-	{"id":"f","name":"F","app":"a","sdk":"","url":"","version":1,"retries":0,"triggers":[]}]`
+	{"id":"f","name":"F","app":"a","sdk":"","url":"","version":1,"retries":0,"triggers":[],"hold":"queue"}]`
 
 func TestFunctions(t *testing.T) {
 	t.Parallel()
@@ -70,9 +70,9 @@ func TestFunctions(t *testing.T) {
 		fine + `{"data":` + functionList + `}`,
 	}})
 	require.Equal(t, []string{
-		"FUNCTION     APP   SDK         RETRIES  TRIGGERS",
-		"shop-charge  shop  js:v4.24.0  4        order/paid if event.data.total > 1, order/*, cron 0 9 * * *",
-		"f            a                 0",
+		"FUNCTION     APP   SDK         RETRIES  STATE              TRIGGERS",
+		"shop-charge  shop  js:v4.24.0  4        active             order/paid if event.data.total > 1, order/*, cron 0 9 * * *",
+		"f            a                 0        paused, runs wait",
 	}, trimmed(prints(t, s, "functions")))
 	require.JSONEq(t, functionList, prints(t, s, "functions", "--json"))
 
@@ -80,6 +80,22 @@ func TestFunctions(t *testing.T) {
 	require.Equal(t, "No functions yet. Start your app with INNGEST_DEV=1, "+
 		"and the server with --urls of its serve endpoint.\n", prints(t, none, "functions"))
 	require.JSONEq(t, `[]`, prints(t, none, "functions", "--json"))
+}
+
+func TestFunctionsAreHeld(t *testing.T) {
+	t.Parallel()
+	held := func(hold string) []string { return []string{fine + `{"data":{"id":"shop-a b","hold":"` + hold + `"}}`} }
+	s := newServer(t, map[string][]string{
+		"POST /api/v1/functions/shop-a b/pause": held("skip"), "POST /api/v1/functions/shop-a b/drain": held("drain"),
+		"POST /api/v1/functions/shop-a b/resume": held(""),
+		"POST /api/v1/functions/gone/resume":     {`404 {"error":"function \"gone\": not found"}`},
+	})
+	require.Equal(t, "shop-a b is paused, starts are skipped\n", prints(t, s, "functions", "pause", "shop-a b", "--mode", "skip"))
+	require.Equal(t, "shop-a b is drained, starts are skipped\n", prints(t, s, "functions", "drain", "shop-a b"))
+	require.Equal(t, "shop-a b is active\n", prints(t, s, "functions", "resume", "shop-a b"))
+	require.Contains(t, prints(t, s, "functions", "pause", "shop-a b", "--json"), `"hold": "skip"`)
+	_, err := stepwell(t, "functions", "resume", "gone", "--server", s.URL)
+	require.EqualError(t, err, `function "gone": not found`)
 }
 
 // trimmed are the lines of a table, without the spaces at their ends.

@@ -80,6 +80,16 @@ func (c *Client) SyncApp(ctx context.Context, app stepwell.App, functions []step
 	return m.GetModified(), err
 }
 
+// HoldFunction implements store.Catalog.
+func (c *Client) HoldFunction(
+	ctx context.Context, environment stepwell.EnvironmentID, function stepwell.FunctionID, hold stepwell.Hold,
+) error {
+	_, err := c.state.HoldFunction(ctx, &statev1.HoldFunctionRequest{
+		EnvironmentId: wire.UUID(environment.UUID), FunctionId: wire.UUID(function.UUID), Hold: wire.Hold(hold),
+	})
+	return err
+}
+
 // Functions implements store.Catalog.
 func (c *Client) Functions(
 	ctx context.Context, environment stepwell.EnvironmentID, known int64,

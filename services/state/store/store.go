@@ -110,7 +110,8 @@ type StartedRun struct {
 	ID stepwell.RunID
 	// Existed tells that the run was started before, so that nothing was started now.
 	Existed bool
-	// Skip tells why the run was recorded as skipped now: its Rate did not allow it, or another run has its Place.
+	// Skip tells why the run was recorded as skipped now: its start said so, its Rate did not allow it, or another run has
+	// its Place.
 	Skip stepwell.SkipReason
 }
 
@@ -171,9 +172,14 @@ type Committed struct {
 // Catalog keeps apps and functions.
 type Catalog interface {
 	// SyncApp makes the app's active functions exactly these: new ones are added, changed ones get the next version,
-	// missing ones are archived, which ends neither them nor their live runs. The store assigns Version, CreatedAt and
-	// ArchivedAt. modified is false if the app's checksum is the stored one, and then nothing changes but SyncedAt.
+	// missing ones are archived, which ends neither them nor their live runs. The store assigns Version, CreatedAt,
+	// ArchivedAt and Hold. modified is false if the app's checksum is the stored one, and then nothing changes but SyncedAt.
 	SyncApp(ctx context.Context, app stepwell.App, functions []stepwell.Function) (modified bool, err error)
+	// HoldFunction says what an operator has a function do, archived or not. Errors: stepwell.ErrNotFound if the environment
+	// has no such function.
+	HoldFunction(
+		ctx context.Context, environment stepwell.EnvironmentID, function stepwell.FunctionID, hold stepwell.Hold,
+	) error
 	// Functions returns the environment's apps and functions, archived ones too, if their revision is not known, else
 	// only the revision.
 	Functions(ctx context.Context, environment stepwell.EnvironmentID, known int64) (Functions, error)

@@ -71,6 +71,7 @@ const (
 	Throttle    Feature = "`throttle`: so many starts in any window of its period, the others later"
 	SkipSingle  Feature = "`singleton`: one live run for each value of its key, others are skipped"
 	CancelOlder Feature = "`singleton` with `mode: cancel`: the newest run cancels the one before"
+	Holds       Feature = "functions that an operator pauses, drains and resumes"
 	Timeouts    Feature = "`timeouts`: a run that starts or ends too late is cancelled"
 	RateLimit   Feature = "`rateLimit`: so many runs in any window of its period, for each value of its key"
 	EventOrder  Feature = "ids in the order of the events"
@@ -114,7 +115,7 @@ func groups() []group {
 		}},
 		{"Deferred functions", []Feature{Defer, DeferBounds}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
-		{"Flow control", []Feature{Concurrency, Throttle, RateLimit, SkipSingle, CancelOlder, Timeouts}},
+		{"Flow control", []Feature{Concurrency, Throttle, RateLimit, SkipSingle, CancelOlder, Timeouts, Holds}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},

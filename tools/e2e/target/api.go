@@ -159,6 +159,15 @@ func (s *Server) Cancel(ctx context.Context, run string) error {
 	return s.do(ctx, http.MethodDelete, "/v1/runs/"+run, nil, nil)
 }
 
+// Hold pauses, drains or resumes a function, by its name at the server. mode is how it is paused.
+func (s *Server) Hold(ctx context.Context, function, verb, mode string) error {
+	body, err := json.Marshal(map[string]string{"mode": mode})
+	if err != nil {
+		return fmt.Errorf("encode mode: %w", err)
+	}
+	return s.do(ctx, http.MethodPost, "/api/v1/functions/"+url.PathEscape(function)+"/"+verb, body, nil)
+}
+
 // Register registers an app as an SDK does. The body is the SDK's.
 func (s *Server) Register(ctx context.Context, body string) error {
 	return s.do(ctx, http.MethodPost, "/fn/register", []byte(body), nil)

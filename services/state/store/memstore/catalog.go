@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -77,12 +78,33 @@ func (s *Store) SyncApp(_ context.Context, app stepwell.App, functions []stepwel
 // nextVersion is the synced function with what the store assigns.
 func nextVersion(before, synced stepwell.Function, app stepwell.App) stepwell.Function {
 	synced.Version, synced.CreatedAt, synced.ArchivedAt = before.Version, before.CreatedAt, before.ArchivedAt
+	synced.Hold = before.Hold
 	if before.Version > 0 && before.ArchivedAt.IsZero() && reflect.DeepEqual(before, synced) {
 		return before
 	}
 	synced.Version++
 	synced.CreatedAt, synced.ArchivedAt = app.SyncedAt, time.Time{}
 	return synced
+}
+
+// HoldFunction implements store.Catalog.
+func (s *Store) HoldFunction(
+	_ context.Context, environment stepwell.EnvironmentID, id stepwell.FunctionID, hold stepwell.Hold,
+) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.catalog(environment)
+	function, known := c.functions[id]
+	if !known {
+		return fmt.Errorf("function %s: %w", id, stepwell.ErrNotFound)
+	}
+	if function.Hold == hold {
+		return nil
+	}
+	function.Hold = hold
+	c.functions[id] = function
+	c.revision++
+	return nil
 }
 
 // Functions implements store.Catalog.

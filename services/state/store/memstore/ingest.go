@@ -160,12 +160,15 @@ func (s *Store) startRun(
 	if !allowed {
 		return store.StartedRun{Existed: true}
 	}
-	run, skip := in.Run, stepwell.SkipNone
+	run, skip := in.Run, in.Run.Skip
 	var existing stepwell.RunID
-	if !s.rates.take(in, in.Run.CreatedAt) {
+	if skip == stepwell.SkipNone && !s.rates.take(in, in.Run.CreatedAt) {
 		skip = stepwell.SkipRateLimited
-	} else if existing = s.takePlace(request, in, result); existing != (stepwell.RunID{}) {
-		skip = stepwell.SkipSingleton
+	}
+	if skip == stepwell.SkipNone {
+		if existing = s.takePlace(request, in, result); existing != (stepwell.RunID{}) {
+			skip = stepwell.SkipSingleton
+		}
 	}
 	record := &runRecord{run: copyRun(run), stepAt: map[stepwell.StepID]int{}}
 	switch {

@@ -75,7 +75,7 @@ func syncApp(ctx context.Context, q *pgsql.Queries, app stepwell.App, functions 
 	put := pgsql.PutFunctionsParams{
 		EnvironmentID: pgUUID(app.Environment.UUID), AppID: pgUUID(app.ID.UUID), CreatedAt: pgTime(app.SyncedAt),
 	}
-	var active []pgtype.UUID
+	active := []pgtype.UUID{} // not null, which no function would be missing from
 	for _, function := range functions {
 		active = append(active, pgUUID(function.ID.UUID))
 		if err := appendFunction(&put, before[function.ID], function); err != nil {
@@ -97,6 +97,7 @@ func syncApp(ctx context.Context, q *pgsql.Queries, app stepwell.App, functions 
 // appendFunction adds the synced function's next version, unless it is the one from before.
 func appendFunction(put *pgsql.PutFunctionsParams, before, synced stepwell.Function) error {
 	synced.Version, synced.CreatedAt, synced.ArchivedAt = before.Version, before.CreatedAt, before.ArchivedAt
+	synced.Hold = before.Hold
 	if before.Version > 0 && before.ArchivedAt.IsZero() && reflect.DeepEqual(before, synced) {
 		return nil
 	}
@@ -116,6 +117,46 @@ func appendFunction(put *pgsql.PutFunctionsParams, before, synced stepwell.Funct
 	put.Retries = append(put.Retries, int32(synced.Retries))
 	put.Triggers = append(put.Triggers, triggers)
 	put.FlowControls = append(put.FlowControls, flowControl)
+	return nil
+}
+
+// HoldFunction implements store.Catalog.
+func (s *Store) HoldFunction(
+	ctx context.Context, environment stepwell.EnvironmentID, function stepwell.FunctionID, hold stepwell.Hold,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
+	defer cancel()
+	err := s.transact(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		if err := begin().send(ctx, conn); err != nil {
+			return err
+		}
+		q := pgsql.New(conn)
+		if _, err := q.LockCatalog(ctx, pgUUID(environment.UUID)); err != nil {
+			return err
+		}
+		before, err := q.FunctionHold(ctx, pgUUID(function.UUID), pgUUID(environment.UUID))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return stepwell.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		p := &pipeline{}
+		if stepwell.Hold(before) != hold {
+			queued := pgsql.New(p)
+			if err := queued.HoldFunction(ctx, int16(hold), pgUUID(function.UUID)); err != nil {
+				return err
+			}
+			if err := queued.BumpCatalog(ctx, pgUUID(environment.UUID)); err != nil {
+				return err
+			}
+		}
+		p.commit()
+		return p.send(ctx, conn)
+	})
+	if err != nil {
+		return fmt.Errorf("hold function %s: %w", function, err)
+	}
 	return nil
 }
 

@@ -242,6 +242,7 @@ func fromFunction(row pgsql.Function) (stepwell.Function, error) {
 		ID: stepwell.FunctionID{UUID: row.ID.Bytes}, Environment: stepwell.EnvironmentID{UUID: row.EnvironmentID.Bytes},
 		App: stepwell.AppID{UUID: row.AppID.Bytes}, Slug: row.Slug, Name: row.Name, Version: int(row.Version),
 		URL: row.Url, Retries: int(row.Retries), CreatedAt: fromTime(row.CreatedAt), ArchivedAt: fromTime(row.ArchivedAt),
+		Hold: stepwell.Hold(row.Hold),
 	}
 	if err := json.Unmarshal(row.Triggers, &function.Triggers); err != nil {
 		return function, fmt.Errorf("decode triggers of %s: %w", row.Slug, err)

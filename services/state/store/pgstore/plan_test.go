@@ -282,6 +282,7 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	}
 	_, err := s.SyncApp(ctx, app, []stepwell.Function{function})
 	require.NoError(t, err)
+	require.NoError(t, s.HoldFunction(ctx, environment, function.ID, stepwell.Hold(round%2)))
 	catalog, err := s.Functions(ctx, environment, -1)
 	require.NoError(t, err)
 

@@ -23,7 +23,7 @@ func (in *ingestion) limitRates(ctx context.Context, conn sender, p *pipeline) e
 	var keys []*rated
 	byKey := map[startKey]*rated{}
 	for _, start := range in.starts {
-		if start.Rate == nil || start.result.Existed {
+		if start.Rate == nil || !start.result.Started() {
 			continue
 		}
 		key := startKeyOf(start.RunStart, start.Rate.Key)

@@ -169,7 +169,7 @@ func (in *ingestion) settleStarts(
 		case known[start.Run.ID]:
 			start.result = store.StartedRun{ID: start.Run.ID, Existed: true}
 		case start.allowed:
-			start.result = store.StartedRun{ID: start.Run.ID}
+			start.result = store.StartedRun{ID: start.Run.ID, Skip: start.Run.Skip}
 			known[start.Run.ID] = true
 		default:
 			start.result = store.StartedRun{Existed: true}

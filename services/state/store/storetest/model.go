@@ -30,7 +30,7 @@ func RunModel(t *testing.T, driver store.Store, oracle func() store.Store) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(rt, t.Context(), driver, oracle(), checks.Add(1))
 		rt.Repeat(map[string]func(*rapid.T){
-			"ingest": m.ingest, "commit": m.commit, "claim": m.claim, "unpark": m.unpark, "sync": m.sync, "compare": m.compare,
+			"ingest": m.ingest, "commit": m.commit, "claim": m.claim, "unpark": m.unpark, "sync": m.sync, "hold": m.hold, "compare": m.compare,
 		})
 		m.compare(rt)
 	})
@@ -92,6 +92,14 @@ func (m *model) sync(t *rapid.T) {
 	})
 	catalog := each(t, m, func(s store.Store) (store.Functions, error) { return s.Functions(m.ctx, m.environment, -1) })
 	m.revision = catalog.Revision
+}
+
+// hold holds the function, or another that there is not.
+func (m *model) hold(t *rapid.T) {
+	function := rapid.SampledFrom([]stepwell.FunctionID{m.function.ID, {}}).Draw(t, "function")
+	hold := rapid.SampledFrom([]stepwell.Hold{stepwell.HoldNone, stepwell.HoldSkip}).Draw(t, "hold")
+	each(t, m, func(s store.Store) (bool, error) { return true, s.HoldFunction(m.ctx, m.environment, function, hold) })
+	m.revision = each(t, m, func(s store.Store) (store.Functions, error) { return s.Functions(m.ctx, m.environment, -1) }).Revision
 }
 
 func (m *model) ingest(t *rapid.T) {
@@ -190,6 +198,9 @@ func (m *model) start(event stepwell.Event) stepwell.RunStart {
 	}
 	if n := event.ReceivedAt.UnixMilli() % 5; n < 3 {
 		start.Place = &stepwell.Place{Key: event.Key, Takes: n > 0}
+	}
+	if event.ReceivedAt.UnixMilli()%7 == 0 {
+		start.Run = run.Skipped(stepwell.SkipDrained)
 	}
 	return start
 }

@@ -335,6 +335,13 @@ function triggers({ define }) {
       return "done";
     }),
 
+    ...["paused", "drained"].map((id) =>
+      define({ id }, on(`e2e/${id}`), async ({ step }) => {
+        await step.waitForEvent("end", { event: `e2e/${id}.end`, timeout: "1h" });
+        return "done";
+      }),
+    ),
+
     define({ id: "overlapping" }, on("e2e/overlapping.one", "e2e/overlapping.*"), ({ event }) => ({ name: event.name })),
 
     define({ id: "wildcard" }, on("e2e.wild/*"), ({ event }) => ({ name: event.name })),

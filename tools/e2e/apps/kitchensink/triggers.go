@@ -19,11 +19,12 @@ func (a *app) triggers() {
 	limit := inngestgo.ConfigRateLimit{Limit: 2, Period: time.Hour, Key: inngestgo.StrPtr("event.data.customer")}
 	a.defineWith(inngestgo.FunctionOpts{ID: "limited", RateLimit: &limit}, eventTriggers("e2e/limited"),
 		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
-	for id, singleton := range map[string]inngestgo.ConfigSingleton{
+	for id, singleton := range map[string]*inngestgo.ConfigSingleton{
 		"single": {Key: inngestgo.StrPtr("event.data.user")},
 		"latest": {Key: inngestgo.StrPtr("event.data.user"), Mode: 1}, // cancel: the SDK does not export the name
+		"paused": nil, "drained": nil,
 	} {
-		a.defineWith(inngestgo.FunctionOpts{ID: id, Singleton: &singleton}, eventTriggers("e2e/"+id),
+		a.defineWith(inngestgo.FunctionOpts{ID: id, Singleton: singleton}, eventTriggers("e2e/"+id),
 			func(ctx context.Context, _ call) (any, error) {
 				_, err := step.WaitForEvent[any](ctx, "end", step.WaitForEventOpts{
 					Event: "e2e/" + id + ".end", Timeout: time.Hour, If: inngestgo.StrPtr("event.data.user == async.data.user"),

@@ -23,6 +23,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Hold is what an operator has a function do instead of starting and executing runs.
+type Hold int32
+
+const (
+	// Not set.
+	Hold_HOLD_UNSPECIFIED Hold = 0
+	// Nothing else.
+	Hold_HOLD_NONE Hold = 1
+	// Runs start and wait, as live runs do.
+	Hold_HOLD_QUEUE Hold = 2
+	// Starts are skipped, live runs wait.
+	Hold_HOLD_SKIP Hold = 3
+	// Starts are skipped, live runs go on.
+	Hold_HOLD_DRAIN Hold = 4
+)
+
+// Enum value maps for Hold.
+var (
+	Hold_name = map[int32]string{
+		0: "HOLD_UNSPECIFIED",
+		1: "HOLD_NONE",
+		2: "HOLD_QUEUE",
+		3: "HOLD_SKIP",
+		4: "HOLD_DRAIN",
+	}
+	Hold_value = map[string]int32{
+		"HOLD_UNSPECIFIED": 0,
+		"HOLD_NONE":        1,
+		"HOLD_QUEUE":       2,
+		"HOLD_SKIP":        3,
+		"HOLD_DRAIN":       4,
+	}
+)
+
+func (x Hold) Enum() *Hold {
+	p := new(Hold)
+	*p = x
+	return p
+}
+
+func (x Hold) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Hold) Descriptor() protoreflect.EnumDescriptor {
+	return file_stepwell_function_v1_function_proto_enumTypes[0].Descriptor()
+}
+
+func (Hold) Type() protoreflect.EnumType {
+	return &file_stepwell_function_v1_function_proto_enumTypes[0]
+}
+
+func (x Hold) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Hold.Descriptor instead.
+func (Hold) EnumDescriptor() ([]byte, []int) {
+	return file_stepwell_function_v1_function_proto_rawDescGZIP(), []int{0}
+}
+
 // Scope is how far a limit reaches.
 type Scope int32
 
@@ -64,11 +125,11 @@ func (x Scope) String() string {
 }
 
 func (Scope) Descriptor() protoreflect.EnumDescriptor {
-	return file_stepwell_function_v1_function_proto_enumTypes[0].Descriptor()
+	return file_stepwell_function_v1_function_proto_enumTypes[1].Descriptor()
 }
 
 func (Scope) Type() protoreflect.EnumType {
-	return &file_stepwell_function_v1_function_proto_enumTypes[0]
+	return &file_stepwell_function_v1_function_proto_enumTypes[1]
 }
 
 func (x Scope) Number() protoreflect.EnumNumber {
@@ -77,7 +138,7 @@ func (x Scope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Scope.Descriptor instead.
 func (Scope) EnumDescriptor() ([]byte, []int) {
-	return file_stepwell_function_v1_function_proto_rawDescGZIP(), []int{0}
+	return file_stepwell_function_v1_function_proto_rawDescGZIP(), []int{1}
 }
 
 // SingletonMode says what happens to a start while another run holds the place.
@@ -117,11 +178,11 @@ func (x SingletonMode) String() string {
 }
 
 func (SingletonMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_stepwell_function_v1_function_proto_enumTypes[1].Descriptor()
+	return file_stepwell_function_v1_function_proto_enumTypes[2].Descriptor()
 }
 
 func (SingletonMode) Type() protoreflect.EnumType {
-	return &file_stepwell_function_v1_function_proto_enumTypes[1]
+	return &file_stepwell_function_v1_function_proto_enumTypes[2]
 }
 
 func (x SingletonMode) Number() protoreflect.EnumNumber {
@@ -130,7 +191,7 @@ func (x SingletonMode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SingletonMode.Descriptor instead.
 func (SingletonMode) EnumDescriptor() ([]byte, []int) {
-	return file_stepwell_function_v1_function_proto_rawDescGZIP(), []int{1}
+	return file_stepwell_function_v1_function_proto_rawDescGZIP(), []int{2}
 }
 
 // App is a program of the customer's that serves functions at a URL.
@@ -277,7 +338,9 @@ type Function struct {
 	// When this version was synced.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Set when a sync of its app no longer had it.
-	ArchiveTime   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=archive_time,json=archiveTime,proto3" json:"archive_time,omitempty"`
+	ArchiveTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=archive_time,json=archiveTime,proto3" json:"archive_time,omitempty"`
+	// What an operator has it do.
+	Hold          Hold `protobuf:"varint,13,opt,name=hold,proto3,enum=stepwell.function.v1.Hold" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +457,13 @@ func (x *Function) GetArchiveTime() *timestamppb.Timestamp {
 		return x.ArchiveTime
 	}
 	return nil
+}
+
+func (x *Function) GetHold() Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return Hold_HOLD_UNSPECIFIED
 }
 
 // Trigger says what starts a function: an event, a cron expression, or requests to the app.
@@ -1103,7 +1173,7 @@ const file_stepwell_function_v1_function_proto_rawDesc = "" +
 	"\tframework\x18\x06 \x01(\tR\tframework\x12\x18\n" +
 	"\aversion\x18\a \x01(\tR\aversion\x12\x1a\n" +
 	"\bchecksum\x18\b \x01(\tR\bchecksum\x127\n" +
-	"\tsync_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bsyncTime\"\xc3\x03\n" +
+	"\tsync_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bsyncTime\"\xf3\x03\n" +
 	"\bFunction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12%\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\fR\renvironmentId\x12\x15\n" +
@@ -1118,7 +1188,8 @@ const file_stepwell_function_v1_function_proto_rawDesc = "" +
 	" \x01(\v2!.stepwell.function.v1.FlowControlR\vflowControl\x12;\n" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12=\n" +
-	"\farchive_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xa2\x01\n" +
+	"\farchive_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\x12.\n" +
+	"\x04hold\x18\r \x01(\x0e2\x1a.stepwell.function.v1.HoldR\x04hold\"\xa2\x01\n" +
 	"\aTrigger\x12\x14\n" +
 	"\x05event\x18\x01 \x01(\tR\x05event\x12\x1e\n" +
 	"\n" +
@@ -1171,7 +1242,15 @@ const file_stepwell_function_v1_function_proto_rawDesc = "" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"V\n" +
 	"\tSingleton\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x127\n" +
-	"\x04mode\x18\x02 \x01(\x0e2#.stepwell.function.v1.SingletonModeR\x04mode*\\\n" +
+	"\x04mode\x18\x02 \x01(\x0e2#.stepwell.function.v1.SingletonModeR\x04mode*Z\n" +
+	"\x04Hold\x12\x14\n" +
+	"\x10HOLD_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tHOLD_NONE\x10\x01\x12\x0e\n" +
+	"\n" +
+	"HOLD_QUEUE\x10\x02\x12\r\n" +
+	"\tHOLD_SKIP\x10\x03\x12\x0e\n" +
+	"\n" +
+	"HOLD_DRAIN\x10\x04*\\\n" +
 	"\x05Scope\x12\x15\n" +
 	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSCOPE_FUNCTION\x10\x01\x12\x15\n" +
@@ -1195,55 +1274,57 @@ func file_stepwell_function_v1_function_proto_rawDescGZIP() []byte {
 	return file_stepwell_function_v1_function_proto_rawDescData
 }
 
-var file_stepwell_function_v1_function_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_stepwell_function_v1_function_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_stepwell_function_v1_function_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_stepwell_function_v1_function_proto_goTypes = []any{
-	(Scope)(0),                    // 0: stepwell.function.v1.Scope
-	(SingletonMode)(0),            // 1: stepwell.function.v1.SingletonMode
-	(*App)(nil),                   // 2: stepwell.function.v1.App
-	(*Function)(nil),              // 3: stepwell.function.v1.Function
-	(*Trigger)(nil),               // 4: stepwell.function.v1.Trigger
-	(*FlowControl)(nil),           // 5: stepwell.function.v1.FlowControl
-	(*Concurrency)(nil),           // 6: stepwell.function.v1.Concurrency
-	(*Throttle)(nil),              // 7: stepwell.function.v1.Throttle
-	(*RateLimit)(nil),             // 8: stepwell.function.v1.RateLimit
-	(*Debounce)(nil),              // 9: stepwell.function.v1.Debounce
-	(*Batch)(nil),                 // 10: stepwell.function.v1.Batch
-	(*CancelOn)(nil),              // 11: stepwell.function.v1.CancelOn
-	(*Singleton)(nil),             // 12: stepwell.function.v1.Singleton
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(Hold)(0),                     // 0: stepwell.function.v1.Hold
+	(Scope)(0),                    // 1: stepwell.function.v1.Scope
+	(SingletonMode)(0),            // 2: stepwell.function.v1.SingletonMode
+	(*App)(nil),                   // 3: stepwell.function.v1.App
+	(*Function)(nil),              // 4: stepwell.function.v1.Function
+	(*Trigger)(nil),               // 5: stepwell.function.v1.Trigger
+	(*FlowControl)(nil),           // 6: stepwell.function.v1.FlowControl
+	(*Concurrency)(nil),           // 7: stepwell.function.v1.Concurrency
+	(*Throttle)(nil),              // 8: stepwell.function.v1.Throttle
+	(*RateLimit)(nil),             // 9: stepwell.function.v1.RateLimit
+	(*Debounce)(nil),              // 10: stepwell.function.v1.Debounce
+	(*Batch)(nil),                 // 11: stepwell.function.v1.Batch
+	(*CancelOn)(nil),              // 12: stepwell.function.v1.CancelOn
+	(*Singleton)(nil),             // 13: stepwell.function.v1.Singleton
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_stepwell_function_v1_function_proto_depIdxs = []int32{
-	13, // 0: stepwell.function.v1.App.sync_time:type_name -> google.protobuf.Timestamp
-	4,  // 1: stepwell.function.v1.Function.triggers:type_name -> stepwell.function.v1.Trigger
-	5,  // 2: stepwell.function.v1.Function.flow_control:type_name -> stepwell.function.v1.FlowControl
-	13, // 3: stepwell.function.v1.Function.create_time:type_name -> google.protobuf.Timestamp
-	13, // 4: stepwell.function.v1.Function.archive_time:type_name -> google.protobuf.Timestamp
-	14, // 5: stepwell.function.v1.Trigger.jitter:type_name -> google.protobuf.Duration
-	6,  // 6: stepwell.function.v1.FlowControl.concurrency:type_name -> stepwell.function.v1.Concurrency
-	7,  // 7: stepwell.function.v1.FlowControl.throttle:type_name -> stepwell.function.v1.Throttle
-	8,  // 8: stepwell.function.v1.FlowControl.rate_limit:type_name -> stepwell.function.v1.RateLimit
-	9,  // 9: stepwell.function.v1.FlowControl.debounce:type_name -> stepwell.function.v1.Debounce
-	10, // 10: stepwell.function.v1.FlowControl.batch:type_name -> stepwell.function.v1.Batch
-	11, // 11: stepwell.function.v1.FlowControl.cancel_on:type_name -> stepwell.function.v1.CancelOn
-	14, // 12: stepwell.function.v1.FlowControl.start_within:type_name -> google.protobuf.Duration
-	14, // 13: stepwell.function.v1.FlowControl.finish_within:type_name -> google.protobuf.Duration
-	12, // 14: stepwell.function.v1.FlowControl.singleton:type_name -> stepwell.function.v1.Singleton
-	0,  // 15: stepwell.function.v1.Concurrency.scope:type_name -> stepwell.function.v1.Scope
-	14, // 16: stepwell.function.v1.Throttle.period:type_name -> google.protobuf.Duration
-	14, // 17: stepwell.function.v1.RateLimit.period:type_name -> google.protobuf.Duration
-	14, // 18: stepwell.function.v1.Debounce.period:type_name -> google.protobuf.Duration
-	14, // 19: stepwell.function.v1.Debounce.timeout:type_name -> google.protobuf.Duration
-	14, // 20: stepwell.function.v1.Batch.timeout:type_name -> google.protobuf.Duration
-	14, // 21: stepwell.function.v1.CancelOn.after:type_name -> google.protobuf.Duration
-	13, // 22: stepwell.function.v1.CancelOn.at:type_name -> google.protobuf.Timestamp
-	1,  // 23: stepwell.function.v1.Singleton.mode:type_name -> stepwell.function.v1.SingletonMode
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	14, // 0: stepwell.function.v1.App.sync_time:type_name -> google.protobuf.Timestamp
+	5,  // 1: stepwell.function.v1.Function.triggers:type_name -> stepwell.function.v1.Trigger
+	6,  // 2: stepwell.function.v1.Function.flow_control:type_name -> stepwell.function.v1.FlowControl
+	14, // 3: stepwell.function.v1.Function.create_time:type_name -> google.protobuf.Timestamp
+	14, // 4: stepwell.function.v1.Function.archive_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: stepwell.function.v1.Function.hold:type_name -> stepwell.function.v1.Hold
+	15, // 6: stepwell.function.v1.Trigger.jitter:type_name -> google.protobuf.Duration
+	7,  // 7: stepwell.function.v1.FlowControl.concurrency:type_name -> stepwell.function.v1.Concurrency
+	8,  // 8: stepwell.function.v1.FlowControl.throttle:type_name -> stepwell.function.v1.Throttle
+	9,  // 9: stepwell.function.v1.FlowControl.rate_limit:type_name -> stepwell.function.v1.RateLimit
+	10, // 10: stepwell.function.v1.FlowControl.debounce:type_name -> stepwell.function.v1.Debounce
+	11, // 11: stepwell.function.v1.FlowControl.batch:type_name -> stepwell.function.v1.Batch
+	12, // 12: stepwell.function.v1.FlowControl.cancel_on:type_name -> stepwell.function.v1.CancelOn
+	15, // 13: stepwell.function.v1.FlowControl.start_within:type_name -> google.protobuf.Duration
+	15, // 14: stepwell.function.v1.FlowControl.finish_within:type_name -> google.protobuf.Duration
+	13, // 15: stepwell.function.v1.FlowControl.singleton:type_name -> stepwell.function.v1.Singleton
+	1,  // 16: stepwell.function.v1.Concurrency.scope:type_name -> stepwell.function.v1.Scope
+	15, // 17: stepwell.function.v1.Throttle.period:type_name -> google.protobuf.Duration
+	15, // 18: stepwell.function.v1.RateLimit.period:type_name -> google.protobuf.Duration
+	15, // 19: stepwell.function.v1.Debounce.period:type_name -> google.protobuf.Duration
+	15, // 20: stepwell.function.v1.Debounce.timeout:type_name -> google.protobuf.Duration
+	15, // 21: stepwell.function.v1.Batch.timeout:type_name -> google.protobuf.Duration
+	15, // 22: stepwell.function.v1.CancelOn.after:type_name -> google.protobuf.Duration
+	14, // 23: stepwell.function.v1.CancelOn.at:type_name -> google.protobuf.Timestamp
+	2,  // 24: stepwell.function.v1.Singleton.mode:type_name -> stepwell.function.v1.SingletonMode
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_function_v1_function_proto_init() }
@@ -1256,7 +1337,7 @@ func file_stepwell_function_v1_function_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_function_v1_function_proto_rawDesc), len(file_stepwell_function_v1_function_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -1226,6 +1226,107 @@ func (x *SyncAppResponse) GetModified() bool {
 	return false
 }
 
+// HoldFunctionRequest names a function and its hold.
+type HoldFunctionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment: a UUID, 16 bytes.
+	EnvironmentId []byte `protobuf:"bytes,1,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// The function: a UUID, 16 bytes.
+	FunctionId []byte `protobuf:"bytes,2,opt,name=function_id,json=functionId,proto3" json:"function_id,omitempty"`
+	// What it is to do.
+	Hold          v12.Hold `protobuf:"varint,3,opt,name=hold,proto3,enum=stepwell.function.v1.Hold" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldFunctionRequest) Reset() {
+	*x = HoldFunctionRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldFunctionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldFunctionRequest) ProtoMessage() {}
+
+func (x *HoldFunctionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldFunctionRequest.ProtoReflect.Descriptor instead.
+func (*HoldFunctionRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *HoldFunctionRequest) GetEnvironmentId() []byte {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return nil
+}
+
+func (x *HoldFunctionRequest) GetFunctionId() []byte {
+	if x != nil {
+		return x.FunctionId
+	}
+	return nil
+}
+
+func (x *HoldFunctionRequest) GetHold() v12.Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return v12.Hold(0)
+}
+
+// HoldFunctionResponse is empty: the function is held so.
+type HoldFunctionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldFunctionResponse) Reset() {
+	*x = HoldFunctionResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldFunctionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldFunctionResponse) ProtoMessage() {}
+
+func (x *HoldFunctionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldFunctionResponse.ProtoReflect.Descriptor instead.
+func (*HoldFunctionResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
+}
+
 // ListFunctionsRequest asks for a catalog.
 type ListFunctionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1239,7 +1340,7 @@ type ListFunctionsRequest struct {
 
 func (x *ListFunctionsRequest) Reset() {
 	*x = ListFunctionsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1352,7 @@ func (x *ListFunctionsRequest) String() string {
 func (*ListFunctionsRequest) ProtoMessage() {}
 
 func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1365,7 @@ func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsRequest.ProtoReflect.Descriptor instead.
 func (*ListFunctionsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListFunctionsRequest) GetEnvironmentId() []byte {
@@ -1296,7 +1397,7 @@ type ListFunctionsResponse struct {
 
 func (x *ListFunctionsResponse) Reset() {
 	*x = ListFunctionsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1409,7 @@ func (x *ListFunctionsResponse) String() string {
 func (*ListFunctionsResponse) ProtoMessage() {}
 
 func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1422,7 @@ func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsResponse.ProtoReflect.Descriptor instead.
 func (*ListFunctionsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListFunctionsResponse) GetRevision() int64 {
@@ -1360,7 +1461,7 @@ type ListDueItemsRequest struct {
 
 func (x *ListDueItemsRequest) Reset() {
 	*x = ListDueItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1473,7 @@ func (x *ListDueItemsRequest) String() string {
 func (*ListDueItemsRequest) ProtoMessage() {}
 
 func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1486,7 @@ func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListDueItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListDueItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1422,7 +1523,7 @@ type ListDueItemsResponse struct {
 
 func (x *ListDueItemsResponse) Reset() {
 	*x = ListDueItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1535,7 @@ func (x *ListDueItemsResponse) String() string {
 func (*ListDueItemsResponse) ProtoMessage() {}
 
 func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1548,7 @@ func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListDueItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDueItemsResponse) GetItems() []*v1.Item {
@@ -1477,7 +1578,7 @@ type ListParkedItemsRequest struct {
 
 func (x *ListParkedItemsRequest) Reset() {
 	*x = ListParkedItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1590,7 @@ func (x *ListParkedItemsRequest) String() string {
 func (*ListParkedItemsRequest) ProtoMessage() {}
 
 func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1603,7 @@ func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListParkedItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1530,7 +1631,7 @@ type ListParkedItemsResponse struct {
 
 func (x *ListParkedItemsResponse) Reset() {
 	*x = ListParkedItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1643,7 @@ func (x *ListParkedItemsResponse) String() string {
 func (*ListParkedItemsResponse) ProtoMessage() {}
 
 func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1656,7 @@ func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListParkedItemsResponse) GetItems() []*v1.Item {
@@ -1576,7 +1677,7 @@ type UnparkItemsRequest struct {
 
 func (x *UnparkItemsRequest) Reset() {
 	*x = UnparkItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1689,7 @@ func (x *UnparkItemsRequest) String() string {
 func (*UnparkItemsRequest) ProtoMessage() {}
 
 func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1702,7 @@ func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsRequest.ProtoReflect.Descriptor instead.
 func (*UnparkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UnparkItemsRequest) GetItemIds() []string {
@@ -1620,7 +1721,7 @@ type UnparkItemsResponse struct {
 
 func (x *UnparkItemsResponse) Reset() {
 	*x = UnparkItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1733,7 @@ func (x *UnparkItemsResponse) String() string {
 func (*UnparkItemsResponse) ProtoMessage() {}
 
 func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1746,7 @@ func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsResponse.ProtoReflect.Descriptor instead.
 func (*UnparkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
 }
 
 // ListUnroutedEventsRequest asks for unrouted events.
@@ -1659,7 +1760,7 @@ type ListUnroutedEventsRequest struct {
 
 func (x *ListUnroutedEventsRequest) Reset() {
 	*x = ListUnroutedEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +1772,7 @@ func (x *ListUnroutedEventsRequest) String() string {
 func (*ListUnroutedEventsRequest) ProtoMessage() {}
 
 func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +1785,7 @@ func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListUnroutedEventsRequest) GetPageSize() int32 {
@@ -1706,7 +1807,7 @@ type ListUnroutedEventsResponse struct {
 
 func (x *ListUnroutedEventsResponse) Reset() {
 	*x = ListUnroutedEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1819,7 @@ func (x *ListUnroutedEventsResponse) String() string {
 func (*ListUnroutedEventsResponse) ProtoMessage() {}
 
 func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1832,7 @@ func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListUnroutedEventsResponse) GetEvents() []*v11.Event {
@@ -1754,7 +1855,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1867,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1880,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetRunRequest) GetEnvironmentId() []byte {
@@ -1807,7 +1908,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1920,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1933,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetRunResponse) GetRun() *v1.Run {
@@ -1855,7 +1956,7 @@ type GetRunHistoryRequest struct {
 
 func (x *GetRunHistoryRequest) Reset() {
 	*x = GetRunHistoryRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1968,7 @@ func (x *GetRunHistoryRequest) String() string {
 func (*GetRunHistoryRequest) ProtoMessage() {}
 
 func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1981,7 @@ func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetRunHistoryRequest) GetEnvironmentId() []byte {
@@ -1908,7 +2009,7 @@ type GetRunHistoryResponse struct {
 
 func (x *GetRunHistoryResponse) Reset() {
 	*x = GetRunHistoryResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2021,7 @@ func (x *GetRunHistoryResponse) String() string {
 func (*GetRunHistoryResponse) ProtoMessage() {}
 
 func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2034,7 @@ func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetRunHistoryResponse) GetHistory() *v1.RunHistory {
@@ -1964,7 +2065,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2077,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2090,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListRunsRequest) GetEnvironmentId() []byte {
@@ -2045,7 +2146,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2158,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2171,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListRunsResponse) GetRuns() []*v1.Run {
@@ -2093,7 +2194,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2206,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2219,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetEventRequest) GetEnvironmentId() []byte {
@@ -2146,7 +2247,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2259,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2272,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetEventResponse) GetEvent() *v11.Event {
@@ -2198,7 +2299,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2311,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2324,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListEventsRequest) GetEnvironmentId() []byte {
@@ -2265,7 +2366,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2378,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2391,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListEventsResponse) GetEvents() []*v11.Event {
@@ -2311,7 +2412,7 @@ type RouteEventsRequest struct {
 
 func (x *RouteEventsRequest) Reset() {
 	*x = RouteEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2424,7 @@ func (x *RouteEventsRequest) String() string {
 func (*RouteEventsRequest) ProtoMessage() {}
 
 func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2437,7 @@ func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsRequest.ProtoReflect.Descriptor instead.
 func (*RouteEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RouteEventsRequest) GetEventIds() [][]byte {
@@ -2355,7 +2456,7 @@ type RouteEventsResponse struct {
 
 func (x *RouteEventsResponse) Reset() {
 	*x = RouteEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2367,7 +2468,7 @@ func (x *RouteEventsResponse) String() string {
 func (*RouteEventsResponse) ProtoMessage() {}
 
 func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2481,7 @@ func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsResponse.ProtoReflect.Descriptor instead.
 func (*RouteEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
 }
 
 // ListWaitsRequest asks for a page of waits.
@@ -2398,7 +2499,7 @@ type ListWaitsRequest struct {
 
 func (x *ListWaitsRequest) Reset() {
 	*x = ListWaitsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2410,7 +2511,7 @@ func (x *ListWaitsRequest) String() string {
 func (*ListWaitsRequest) ProtoMessage() {}
 
 func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2423,7 +2524,7 @@ func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsRequest.ProtoReflect.Descriptor instead.
 func (*ListWaitsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListWaitsRequest) GetEvent() *v11.Event {
@@ -2460,7 +2561,7 @@ type ListWaitsResponse struct {
 
 func (x *ListWaitsResponse) Reset() {
 	*x = ListWaitsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2573,7 @@ func (x *ListWaitsResponse) String() string {
 func (*ListWaitsResponse) ProtoMessage() {}
 
 func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2586,7 @@ func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsResponse.ProtoReflect.Descriptor instead.
 func (*ListWaitsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListWaitsResponse) GetWaits() []*v1.Wait {
@@ -2515,7 +2616,7 @@ type GetSignalWaitRequest struct {
 
 func (x *GetSignalWaitRequest) Reset() {
 	*x = GetSignalWaitRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2628,7 @@ func (x *GetSignalWaitRequest) String() string {
 func (*GetSignalWaitRequest) ProtoMessage() {}
 
 func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2641,7 @@ func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitRequest.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetSignalWaitRequest) GetEnvironmentId() []byte {
@@ -2568,7 +2669,7 @@ type GetSignalWaitResponse struct {
 
 func (x *GetSignalWaitResponse) Reset() {
 	*x = GetSignalWaitResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +2681,7 @@ func (x *GetSignalWaitResponse) String() string {
 func (*GetSignalWaitResponse) ProtoMessage() {}
 
 func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +2694,7 @@ func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitResponse.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetSignalWaitResponse) GetWait() *v1.Wait {
@@ -2614,7 +2715,7 @@ type ListLookBacksRequest struct {
 
 func (x *ListLookBacksRequest) Reset() {
 	*x = ListLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2626,7 +2727,7 @@ func (x *ListLookBacksRequest) String() string {
 func (*ListLookBacksRequest) ProtoMessage() {}
 
 func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2639,7 +2740,7 @@ func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*ListLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListLookBacksRequest) GetPageSize() int32 {
@@ -2660,7 +2761,7 @@ type ListLookBacksResponse struct {
 
 func (x *ListLookBacksResponse) Reset() {
 	*x = ListLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2672,7 +2773,7 @@ func (x *ListLookBacksResponse) String() string {
 func (*ListLookBacksResponse) ProtoMessage() {}
 
 func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2685,7 +2786,7 @@ func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*ListLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
@@ -2710,7 +2811,7 @@ type LookBack struct {
 
 func (x *LookBack) Reset() {
 	*x = LookBack{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2722,7 +2823,7 @@ func (x *LookBack) String() string {
 func (*LookBack) ProtoMessage() {}
 
 func (x *LookBack) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2735,7 +2836,7 @@ func (x *LookBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookBack.ProtoReflect.Descriptor instead.
 func (*LookBack) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LookBack) GetWait() *v1.Wait {
@@ -2772,7 +2873,7 @@ type ListDeadlinesRequest struct {
 
 func (x *ListDeadlinesRequest) Reset() {
 	*x = ListDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2885,7 @@ func (x *ListDeadlinesRequest) String() string {
 func (*ListDeadlinesRequest) ProtoMessage() {}
 
 func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2898,7 @@ func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListDeadlinesRequest) GetUntilTime() *timestamppb.Timestamp {
@@ -2825,7 +2926,7 @@ type ListDeadlinesResponse struct {
 
 func (x *ListDeadlinesResponse) Reset() {
 	*x = ListDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +2938,7 @@ func (x *ListDeadlinesResponse) String() string {
 func (*ListDeadlinesResponse) ProtoMessage() {}
 
 func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +2951,7 @@ func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListDeadlinesResponse) GetDeadlines() []*v1.Deadline {
@@ -2871,7 +2972,7 @@ type MoveDeadlinesRequest struct {
 
 func (x *MoveDeadlinesRequest) Reset() {
 	*x = MoveDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +2984,7 @@ func (x *MoveDeadlinesRequest) String() string {
 func (*MoveDeadlinesRequest) ProtoMessage() {}
 
 func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +2997,7 @@ func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *MoveDeadlinesRequest) GetDeadlines() []*v1.Deadline {
@@ -2915,7 +3016,7 @@ type MoveDeadlinesResponse struct {
 
 func (x *MoveDeadlinesResponse) Reset() {
 	*x = MoveDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2927,7 +3028,7 @@ func (x *MoveDeadlinesResponse) String() string {
 func (*MoveDeadlinesResponse) ProtoMessage() {}
 
 func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2940,7 +3041,7 @@ func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
 }
 
 // EndLookBacksRequest names waits.
@@ -2954,7 +3055,7 @@ type EndLookBacksRequest struct {
 
 func (x *EndLookBacksRequest) Reset() {
 	*x = EndLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2966,7 +3067,7 @@ func (x *EndLookBacksRequest) String() string {
 func (*EndLookBacksRequest) ProtoMessage() {}
 
 func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2979,7 +3080,7 @@ func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EndLookBacksRequest) GetWaits() []*v1.Wait {
@@ -2998,7 +3099,7 @@ type EndLookBacksResponse struct {
 
 func (x *EndLookBacksResponse) Reset() {
 	*x = EndLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3111,7 @@ func (x *EndLookBacksResponse) String() string {
 func (*EndLookBacksResponse) ProtoMessage() {}
 
 func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3124,7 @@ func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{57}
 }
 
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
@@ -3105,7 +3206,13 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x03app\x18\x01 \x01(\v2\x19.stepwell.function.v1.AppR\x03app\x12<\n" +
 	"\tfunctions\x18\x02 \x03(\v2\x1e.stepwell.function.v1.FunctionR\tfunctions\"-\n" +
 	"\x0fSyncAppResponse\x12\x1a\n" +
-	"\bmodified\x18\x01 \x01(\bR\bmodified\"d\n" +
+	"\bmodified\x18\x01 \x01(\bR\bmodified\"\x8d\x01\n" +
+	"\x13HoldFunctionRequest\x12%\n" +
+	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x1f\n" +
+	"\vfunction_id\x18\x02 \x01(\fR\n" +
+	"functionId\x12.\n" +
+	"\x04hold\x18\x03 \x01(\x0e2\x1a.stepwell.function.v1.HoldR\x04hold\"\x16\n" +
+	"\x14HoldFunctionResponse\"d\n" +
 	"\x14ListFunctionsRequest\x12%\n" +
 	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12%\n" +
 	"\x0eknown_revision\x18\x02 \x01(\x03R\rknownRevision\"\xa0\x01\n" +
@@ -3201,14 +3308,15 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x15MoveDeadlinesResponse\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\x97\x13\n" +
+	"\x14EndLookBacksResponse2\xf8\x13\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12\\\n" +
 	"\vListHolders\x12%.stepwell.state.v1.ListHoldersRequest\x1a&.stepwell.state.v1.ListHoldersResponse\x12M\n" +
 	"\x06Commit\x12 .stepwell.state.v1.CommitRequest\x1a!.stepwell.state.v1.CommitResponse\x12J\n" +
 	"\x05Claim\x12\x1f.stepwell.state.v1.ClaimRequest\x1a .stepwell.state.v1.ClaimResponse\x12S\n" +
 	"\bLoadRuns\x12\".stepwell.state.v1.LoadRunsRequest\x1a#.stepwell.state.v1.LoadRunsResponse\x12P\n" +
-	"\aSyncApp\x12!.stepwell.state.v1.SyncAppRequest\x1a\".stepwell.state.v1.SyncAppResponse\x12b\n" +
+	"\aSyncApp\x12!.stepwell.state.v1.SyncAppRequest\x1a\".stepwell.state.v1.SyncAppResponse\x12_\n" +
+	"\fHoldFunction\x12&.stepwell.state.v1.HoldFunctionRequest\x1a'.stepwell.state.v1.HoldFunctionResponse\x12b\n" +
 	"\rListFunctions\x12'.stepwell.state.v1.ListFunctionsRequest\x1a(.stepwell.state.v1.ListFunctionsResponse\x12_\n" +
 	"\fListDueItems\x12&.stepwell.state.v1.ListDueItemsRequest\x1a'.stepwell.state.v1.ListDueItemsResponse\x12h\n" +
 	"\x0fListParkedItems\x12).stepwell.state.v1.ListParkedItemsRequest\x1a*.stepwell.state.v1.ListParkedItemsResponse\x12\\\n" +
@@ -3244,7 +3352,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -3267,167 +3375,173 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*LoadedRun)(nil),                  // 18: stepwell.state.v1.LoadedRun
 	(*SyncAppRequest)(nil),             // 19: stepwell.state.v1.SyncAppRequest
 	(*SyncAppResponse)(nil),            // 20: stepwell.state.v1.SyncAppResponse
-	(*ListFunctionsRequest)(nil),       // 21: stepwell.state.v1.ListFunctionsRequest
-	(*ListFunctionsResponse)(nil),      // 22: stepwell.state.v1.ListFunctionsResponse
-	(*ListDueItemsRequest)(nil),        // 23: stepwell.state.v1.ListDueItemsRequest
-	(*ListDueItemsResponse)(nil),       // 24: stepwell.state.v1.ListDueItemsResponse
-	(*ListParkedItemsRequest)(nil),     // 25: stepwell.state.v1.ListParkedItemsRequest
-	(*ListParkedItemsResponse)(nil),    // 26: stepwell.state.v1.ListParkedItemsResponse
-	(*UnparkItemsRequest)(nil),         // 27: stepwell.state.v1.UnparkItemsRequest
-	(*UnparkItemsResponse)(nil),        // 28: stepwell.state.v1.UnparkItemsResponse
-	(*ListUnroutedEventsRequest)(nil),  // 29: stepwell.state.v1.ListUnroutedEventsRequest
-	(*ListUnroutedEventsResponse)(nil), // 30: stepwell.state.v1.ListUnroutedEventsResponse
-	(*GetRunRequest)(nil),              // 31: stepwell.state.v1.GetRunRequest
-	(*GetRunResponse)(nil),             // 32: stepwell.state.v1.GetRunResponse
-	(*GetRunHistoryRequest)(nil),       // 33: stepwell.state.v1.GetRunHistoryRequest
-	(*GetRunHistoryResponse)(nil),      // 34: stepwell.state.v1.GetRunHistoryResponse
-	(*ListRunsRequest)(nil),            // 35: stepwell.state.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),           // 36: stepwell.state.v1.ListRunsResponse
-	(*GetEventRequest)(nil),            // 37: stepwell.state.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 38: stepwell.state.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 39: stepwell.state.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 40: stepwell.state.v1.ListEventsResponse
-	(*RouteEventsRequest)(nil),         // 41: stepwell.state.v1.RouteEventsRequest
-	(*RouteEventsResponse)(nil),        // 42: stepwell.state.v1.RouteEventsResponse
-	(*ListWaitsRequest)(nil),           // 43: stepwell.state.v1.ListWaitsRequest
-	(*ListWaitsResponse)(nil),          // 44: stepwell.state.v1.ListWaitsResponse
-	(*GetSignalWaitRequest)(nil),       // 45: stepwell.state.v1.GetSignalWaitRequest
-	(*GetSignalWaitResponse)(nil),      // 46: stepwell.state.v1.GetSignalWaitResponse
-	(*ListLookBacksRequest)(nil),       // 47: stepwell.state.v1.ListLookBacksRequest
-	(*ListLookBacksResponse)(nil),      // 48: stepwell.state.v1.ListLookBacksResponse
-	(*LookBack)(nil),                   // 49: stepwell.state.v1.LookBack
-	(*ListDeadlinesRequest)(nil),       // 50: stepwell.state.v1.ListDeadlinesRequest
-	(*ListDeadlinesResponse)(nil),      // 51: stepwell.state.v1.ListDeadlinesResponse
-	(*MoveDeadlinesRequest)(nil),       // 52: stepwell.state.v1.MoveDeadlinesRequest
-	(*MoveDeadlinesResponse)(nil),      // 53: stepwell.state.v1.MoveDeadlinesResponse
-	(*EndLookBacksRequest)(nil),        // 54: stepwell.state.v1.EndLookBacksRequest
-	(*EndLookBacksResponse)(nil),       // 55: stepwell.state.v1.EndLookBacksResponse
-	(*timestamppb.Timestamp)(nil),      // 56: google.protobuf.Timestamp
-	(*v1.Transition)(nil),              // 57: stepwell.run.v1.Transition
-	(*v11.Event)(nil),                  // 58: stepwell.event.v1.Event
-	(*v1.RunStart)(nil),                // 59: stepwell.run.v1.RunStart
-	(*v1.Item)(nil),                    // 60: stepwell.run.v1.Item
-	(v1.SkipReason)(0),                 // 61: stepwell.run.v1.SkipReason
-	(*v1.RunState)(nil),                // 62: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 63: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 64: stepwell.function.v1.Function
-	(*v1.Run)(nil),                     // 65: stepwell.run.v1.Run
-	(*v1.RunHistory)(nil),              // 66: stepwell.run.v1.RunHistory
-	(v1.RunStatus)(0),                  // 67: stepwell.run.v1.RunStatus
-	(*v1.Wait)(nil),                    // 68: stepwell.run.v1.Wait
-	(*v1.Deadline)(nil),                // 69: stepwell.run.v1.Deadline
-	(*ListDueSchedulesRequest)(nil),    // 70: stepwell.state.v1.ListDueSchedulesRequest
-	(*SetSchedulesRequest)(nil),        // 71: stepwell.state.v1.SetSchedulesRequest
-	(*AdvanceSchedulesRequest)(nil),    // 72: stepwell.state.v1.AdvanceSchedulesRequest
-	(*ListDueSchedulesResponse)(nil),   // 73: stepwell.state.v1.ListDueSchedulesResponse
-	(*SetSchedulesResponse)(nil),       // 74: stepwell.state.v1.SetSchedulesResponse
-	(*AdvanceSchedulesResponse)(nil),   // 75: stepwell.state.v1.AdvanceSchedulesResponse
+	(*HoldFunctionRequest)(nil),        // 21: stepwell.state.v1.HoldFunctionRequest
+	(*HoldFunctionResponse)(nil),       // 22: stepwell.state.v1.HoldFunctionResponse
+	(*ListFunctionsRequest)(nil),       // 23: stepwell.state.v1.ListFunctionsRequest
+	(*ListFunctionsResponse)(nil),      // 24: stepwell.state.v1.ListFunctionsResponse
+	(*ListDueItemsRequest)(nil),        // 25: stepwell.state.v1.ListDueItemsRequest
+	(*ListDueItemsResponse)(nil),       // 26: stepwell.state.v1.ListDueItemsResponse
+	(*ListParkedItemsRequest)(nil),     // 27: stepwell.state.v1.ListParkedItemsRequest
+	(*ListParkedItemsResponse)(nil),    // 28: stepwell.state.v1.ListParkedItemsResponse
+	(*UnparkItemsRequest)(nil),         // 29: stepwell.state.v1.UnparkItemsRequest
+	(*UnparkItemsResponse)(nil),        // 30: stepwell.state.v1.UnparkItemsResponse
+	(*ListUnroutedEventsRequest)(nil),  // 31: stepwell.state.v1.ListUnroutedEventsRequest
+	(*ListUnroutedEventsResponse)(nil), // 32: stepwell.state.v1.ListUnroutedEventsResponse
+	(*GetRunRequest)(nil),              // 33: stepwell.state.v1.GetRunRequest
+	(*GetRunResponse)(nil),             // 34: stepwell.state.v1.GetRunResponse
+	(*GetRunHistoryRequest)(nil),       // 35: stepwell.state.v1.GetRunHistoryRequest
+	(*GetRunHistoryResponse)(nil),      // 36: stepwell.state.v1.GetRunHistoryResponse
+	(*ListRunsRequest)(nil),            // 37: stepwell.state.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),           // 38: stepwell.state.v1.ListRunsResponse
+	(*GetEventRequest)(nil),            // 39: stepwell.state.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 40: stepwell.state.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 41: stepwell.state.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 42: stepwell.state.v1.ListEventsResponse
+	(*RouteEventsRequest)(nil),         // 43: stepwell.state.v1.RouteEventsRequest
+	(*RouteEventsResponse)(nil),        // 44: stepwell.state.v1.RouteEventsResponse
+	(*ListWaitsRequest)(nil),           // 45: stepwell.state.v1.ListWaitsRequest
+	(*ListWaitsResponse)(nil),          // 46: stepwell.state.v1.ListWaitsResponse
+	(*GetSignalWaitRequest)(nil),       // 47: stepwell.state.v1.GetSignalWaitRequest
+	(*GetSignalWaitResponse)(nil),      // 48: stepwell.state.v1.GetSignalWaitResponse
+	(*ListLookBacksRequest)(nil),       // 49: stepwell.state.v1.ListLookBacksRequest
+	(*ListLookBacksResponse)(nil),      // 50: stepwell.state.v1.ListLookBacksResponse
+	(*LookBack)(nil),                   // 51: stepwell.state.v1.LookBack
+	(*ListDeadlinesRequest)(nil),       // 52: stepwell.state.v1.ListDeadlinesRequest
+	(*ListDeadlinesResponse)(nil),      // 53: stepwell.state.v1.ListDeadlinesResponse
+	(*MoveDeadlinesRequest)(nil),       // 54: stepwell.state.v1.MoveDeadlinesRequest
+	(*MoveDeadlinesResponse)(nil),      // 55: stepwell.state.v1.MoveDeadlinesResponse
+	(*EndLookBacksRequest)(nil),        // 56: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 57: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
+	(*v1.Transition)(nil),              // 59: stepwell.run.v1.Transition
+	(*v11.Event)(nil),                  // 60: stepwell.event.v1.Event
+	(*v1.RunStart)(nil),                // 61: stepwell.run.v1.RunStart
+	(*v1.Item)(nil),                    // 62: stepwell.run.v1.Item
+	(v1.SkipReason)(0),                 // 63: stepwell.run.v1.SkipReason
+	(*v1.RunState)(nil),                // 64: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 65: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 66: stepwell.function.v1.Function
+	(v12.Hold)(0),                      // 67: stepwell.function.v1.Hold
+	(*v1.Run)(nil),                     // 68: stepwell.run.v1.Run
+	(*v1.RunHistory)(nil),              // 69: stepwell.run.v1.RunHistory
+	(v1.RunStatus)(0),                  // 70: stepwell.run.v1.RunStatus
+	(*v1.Wait)(nil),                    // 71: stepwell.run.v1.Wait
+	(*v1.Deadline)(nil),                // 72: stepwell.run.v1.Deadline
+	(*ListDueSchedulesRequest)(nil),    // 73: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 74: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 75: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 76: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 77: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 78: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	56, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	57, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
-	58, // 4: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	59, // 5: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	57, // 6: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	58, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	59, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
+	60, // 4: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	61, // 5: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	59, // 6: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
 	5,  // 7: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
 	0,  // 8: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
 	6,  // 9: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	60, // 10: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	62, // 10: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
 	7,  // 11: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	61, // 12: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
+	63, // 12: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
 	8,  // 13: stepwell.state.v1.ListHoldersRequest.places:type_name -> stepwell.state.v1.PlaceKey
-	57, // 14: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	59, // 14: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
 	13, // 15: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
 	0,  // 16: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	60, // 17: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
-	56, // 18: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
+	62, // 17: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	58, // 18: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
 	18, // 19: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
 	0,  // 20: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	62, // 21: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	63, // 22: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	64, // 23: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	63, // 24: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	64, // 25: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	56, // 26: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	60, // 27: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	56, // 28: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	60, // 29: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	58, // 30: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	65, // 31: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	66, // 32: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	67, // 33: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	65, // 34: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	58, // 35: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	58, // 36: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	58, // 37: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	68, // 38: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	68, // 39: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
-	49, // 40: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	68, // 41: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	58, // 42: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	56, // 43: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
-	69, // 44: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
-	69, // 45: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
-	68, // 46: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 47: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	9,  // 48: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
-	11, // 49: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	14, // 50: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	16, // 51: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	19, // 52: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	21, // 53: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	23, // 54: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	25, // 55: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	27, // 56: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	29, // 57: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	41, // 58: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	43, // 59: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	45, // 60: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
-	47, // 61: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	54, // 62: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	50, // 63: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
-	52, // 64: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
-	70, // 65: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	71, // 66: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	72, // 67: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	31, // 68: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	33, // 69: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	35, // 70: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	37, // 71: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	39, // 72: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 73: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	10, // 74: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
-	12, // 75: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	15, // 76: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	17, // 77: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	20, // 78: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	22, // 79: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	24, // 80: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	26, // 81: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	28, // 82: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	30, // 83: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	42, // 84: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	44, // 85: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	46, // 86: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
-	48, // 87: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	55, // 88: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	51, // 89: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
-	53, // 90: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
-	73, // 91: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	74, // 92: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	75, // 93: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	32, // 94: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	34, // 95: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	36, // 96: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	38, // 97: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	40, // 98: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	73, // [73:99] is the sub-list for method output_type
-	47, // [47:73] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	64, // 21: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	65, // 22: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	66, // 23: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	67, // 24: stepwell.state.v1.HoldFunctionRequest.hold:type_name -> stepwell.function.v1.Hold
+	65, // 25: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	66, // 26: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	58, // 27: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	62, // 28: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	58, // 29: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	62, // 30: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	60, // 31: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	68, // 32: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	69, // 33: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	70, // 34: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	68, // 35: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	60, // 36: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	60, // 37: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	60, // 38: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	71, // 39: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	71, // 40: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	51, // 41: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	71, // 42: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	60, // 43: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	58, // 44: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
+	72, // 45: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
+	72, // 46: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
+	71, // 47: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 48: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	9,  // 49: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
+	11, // 50: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	14, // 51: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	16, // 52: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	19, // 53: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	21, // 54: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
+	23, // 55: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	25, // 56: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	27, // 57: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	29, // 58: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	31, // 59: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	43, // 60: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	45, // 61: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	47, // 62: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	49, // 63: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	56, // 64: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	52, // 65: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
+	54, // 66: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
+	73, // 67: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	74, // 68: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	75, // 69: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	33, // 70: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	35, // 71: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	37, // 72: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	39, // 73: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	41, // 74: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	4,  // 75: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	10, // 76: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
+	12, // 77: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	15, // 78: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	17, // 79: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	20, // 80: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	22, // 81: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
+	24, // 82: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	26, // 83: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	28, // 84: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	30, // 85: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	32, // 86: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	44, // 87: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	46, // 88: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	48, // 89: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	50, // 90: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	57, // 91: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	53, // 92: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
+	55, // 93: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
+	76, // 94: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	77, // 95: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	78, // 96: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	34, // 97: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	36, // 98: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	38, // 99: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	40, // 100: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	42, // 101: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	75, // [75:102] is the sub-list for method output_type
+	48, // [48:75] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -3442,7 +3556,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   56,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	StateService_Claim_FullMethodName              = "/stepwell.state.v1.StateService/Claim"
 	StateService_LoadRuns_FullMethodName           = "/stepwell.state.v1.StateService/LoadRuns"
 	StateService_SyncApp_FullMethodName            = "/stepwell.state.v1.StateService/SyncApp"
+	StateService_HoldFunction_FullMethodName       = "/stepwell.state.v1.StateService/HoldFunction"
 	StateService_ListFunctions_FullMethodName      = "/stepwell.state.v1.StateService/ListFunctions"
 	StateService_ListDueItems_FullMethodName       = "/stepwell.state.v1.StateService/ListDueItems"
 	StateService_ListParkedItems_FullMethodName    = "/stepwell.state.v1.StateService/ListParkedItems"
@@ -66,6 +67,8 @@ type StateServiceClient interface {
 	LoadRuns(ctx context.Context, in *LoadRunsRequest, opts ...grpc.CallOption) (*LoadRunsResponse, error)
 	// SyncApp makes an app's active functions exactly these.
 	SyncApp(ctx context.Context, in *SyncAppRequest, opts ...grpc.CallOption) (*SyncAppResponse, error)
+	// HoldFunction says what an operator has a function do. NOT_FOUND: the environment has no such function.
+	HoldFunction(ctx context.Context, in *HoldFunctionRequest, opts ...grpc.CallOption) (*HoldFunctionResponse, error)
 	// ListFunctions returns the apps and functions of an environment, if they changed since a known revision.
 	ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsResponse, error)
 	// ListDueItems returns open items by when they are due.
@@ -170,6 +173,16 @@ func (c *stateServiceClient) SyncApp(ctx context.Context, in *SyncAppRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SyncAppResponse)
 	err := c.cc.Invoke(ctx, StateService_SyncApp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) HoldFunction(ctx context.Context, in *HoldFunctionRequest, opts ...grpc.CallOption) (*HoldFunctionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldFunctionResponse)
+	err := c.cc.Invoke(ctx, StateService_HoldFunction_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -395,6 +408,8 @@ type StateServiceServer interface {
 	LoadRuns(context.Context, *LoadRunsRequest) (*LoadRunsResponse, error)
 	// SyncApp makes an app's active functions exactly these.
 	SyncApp(context.Context, *SyncAppRequest) (*SyncAppResponse, error)
+	// HoldFunction says what an operator has a function do. NOT_FOUND: the environment has no such function.
+	HoldFunction(context.Context, *HoldFunctionRequest) (*HoldFunctionResponse, error)
 	// ListFunctions returns the apps and functions of an environment, if they changed since a known revision.
 	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
 	// ListDueItems returns open items by when they are due.
@@ -462,6 +477,9 @@ func (UnimplementedStateServiceServer) LoadRuns(context.Context, *LoadRunsReques
 }
 func (UnimplementedStateServiceServer) SyncApp(context.Context, *SyncAppRequest) (*SyncAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SyncApp not implemented")
+}
+func (UnimplementedStateServiceServer) HoldFunction(context.Context, *HoldFunctionRequest) (*HoldFunctionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HoldFunction not implemented")
 }
 func (UnimplementedStateServiceServer) ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListFunctions not implemented")
@@ -648,6 +666,24 @@ func _StateService_SyncApp_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(StateServiceServer).SyncApp(ctx, req.(*SyncAppRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_HoldFunction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldFunctionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).HoldFunction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_HoldFunction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).HoldFunction(ctx, req.(*HoldFunctionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1042,6 +1078,10 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SyncApp",
 			Handler:    _StateService_SyncApp_Handler,
+		},
+		{
+			MethodName: "HoldFunction",
+			Handler:    _StateService_HoldFunction_Handler,
 		},
 		{
 			MethodName: "ListFunctions",

@@ -50,9 +50,17 @@ SELECT id, environment_id, name, url, sdk, framework, version, checksum, synced_
 FROM apps WHERE environment_id = @environment_id ORDER BY name;
 
 -- name: ListFunctions :many
-SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
+SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at,
+    hold
 FROM functions WHERE environment_id = @environment_id ORDER BY slug COLLATE "C";
 
 -- name: FunctionsOfApp :many
-SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
+SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at,
+    hold
 FROM functions WHERE app_id = @app_id;
+
+-- name: FunctionHold :one
+SELECT hold FROM functions WHERE id = @id AND environment_id = @environment_id;
+
+-- name: HoldFunction :exec
+UPDATE functions SET hold = @hold WHERE id = @id;

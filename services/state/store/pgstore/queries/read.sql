@@ -46,7 +46,8 @@ UNION
 SELECT e.run_id FROM event_runs AS e WHERE e.event_id = @event_id::uuid;
 
 -- name: FunctionsOfRuns :many
-SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
+SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at,
+    hold
 FROM functions WHERE id IN (
     SELECT r.function_id FROM runs AS r
     WHERE r.id = ANY(@run_ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid

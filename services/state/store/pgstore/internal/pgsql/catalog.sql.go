@@ -70,8 +70,20 @@ func (q *Queries) CatalogRevisions(ctx context.Context, environmentIds []pgtype.
 	return items, nil
 }
 
+const FunctionHold = `-- name: FunctionHold :one
+SELECT hold FROM functions WHERE id = $1 AND environment_id = $2
+`
+
+func (q *Queries) FunctionHold(ctx context.Context, iD pgtype.UUID, environmentID pgtype.UUID) (int16, error) {
+	row := q.db.QueryRow(ctx, FunctionHold, iD, environmentID)
+	var hold int16
+	err := row.Scan(&hold)
+	return hold, err
+}
+
 const FunctionsOfApp = `-- name: FunctionsOfApp :many
-SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
+SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at,
+    hold
 FROM functions WHERE app_id = $1
 `
 
@@ -97,6 +109,7 @@ func (q *Queries) FunctionsOfApp(ctx context.Context, appID pgtype.UUID) ([]Func
 			&i.FlowControl,
 			&i.CreatedAt,
 			&i.ArchivedAt,
+			&i.Hold,
 		); err != nil {
 			return nil, err
 		}
@@ -106,6 +119,15 @@ func (q *Queries) FunctionsOfApp(ctx context.Context, appID pgtype.UUID) ([]Func
 		return nil, err
 	}
 	return items, nil
+}
+
+const HoldFunction = `-- name: HoldFunction :exec
+UPDATE functions SET hold = $1 WHERE id = $2
+`
+
+func (q *Queries) HoldFunction(ctx context.Context, hold int16, iD pgtype.UUID) error {
+	_, err := q.db.Exec(ctx, HoldFunction, hold, iD)
+	return err
 }
 
 const ListApps = `-- name: ListApps :many
@@ -144,7 +166,8 @@ func (q *Queries) ListApps(ctx context.Context, environmentID pgtype.UUID) ([]Ap
 }
 
 const ListFunctions = `-- name: ListFunctions :many
-SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
+SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at,
+    hold
 FROM functions WHERE environment_id = $1 ORDER BY slug COLLATE "C"
 `
 
@@ -170,6 +193,7 @@ func (q *Queries) ListFunctions(ctx context.Context, environmentID pgtype.UUID) 
 			&i.FlowControl,
 			&i.CreatedAt,
 			&i.ArchivedAt,
+			&i.Hold,
 		); err != nil {
 			return nil, err
 		}

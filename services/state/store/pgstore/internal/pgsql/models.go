@@ -111,6 +111,7 @@ type Function struct {
 	FlowControl   []byte
 	CreatedAt     pgtype.Timestamptz
 	ArchivedAt    pgtype.Timestamptz
+	Hold          int16
 }
 
 type FunctionVersion struct {

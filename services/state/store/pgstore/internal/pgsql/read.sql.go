@@ -208,7 +208,8 @@ func (q *Queries) EventsOfRuns(ctx context.Context, arg EventsOfRunsParams) ([]E
 }
 
 const FunctionsOfRuns = `-- name: FunctionsOfRuns :many
-SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at
+SELECT id, environment_id, app_id, slug, name, version, url, retries, triggers, flow_control, created_at, archived_at,
+    hold
 FROM functions WHERE id IN (
     SELECT r.function_id FROM runs AS r
     WHERE r.id = ANY($1::uuid[]) AND r.id BETWEEN $2::uuid AND $3::uuid
@@ -237,6 +238,7 @@ func (q *Queries) FunctionsOfRuns(ctx context.Context, runIds []pgtype.UUID, fir
 			&i.FlowControl,
 			&i.CreatedAt,
 			&i.ArchivedAt,
+			&i.Hold,
 		); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,11 @@ ALTER TABLE heads ADD COLUMN timed boolean, ADD COLUMN place bytea;
 -- The run because of which a run was skipped; null if none was.
 ALTER TABLE runs ADD COLUMN existing_id uuid;
 
+-- What an operator has a function do; 0 for nothing else.
+ALTER TABLE functions ADD COLUMN hold smallint NOT NULL DEFAULT 0;
+
 -- +goose Down
+ALTER TABLE functions DROP COLUMN hold;
 ALTER TABLE runs DROP COLUMN existing_id;
 ALTER TABLE heads DROP COLUMN place, DROP COLUMN timed;
 DROP TABLE singletons;

@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"github.com/stretchr/testify/require"
+
+	"github.com/stepwell/stepwell/tools/e2e/compatibility"
+	"github.com/stepwell/stepwell/tools/e2e/target"
+)
+
+func holds() []scenario {
+	return []scenario{
+		{name: "function paused, starts skipped", proves: proves(compatibility.Holds), play: pausedSkips},
+		{name: "function drained", proves: proves(compatibility.Holds), play: drained},
+	}
+}
+
+// hold pauses, drains or resumes a function of the app's.
+func (s *scene) hold(function, verb, mode string) {
+	s.Helper()
+	require.NoError(s, s.server.Hold(s.Context(), s.app.ID+"-"+function, verb, mode))
+}
+
+// requireSkipped starts a function, which must be recorded and not executed.
+func (s *scene) requireSkipped(function, reason string) {
+	s.Helper()
+	run := s.start("e2e/"+function, map[string]any{"user": "ada"})
+	s.await(run, "Skipped")
+	require.Empty(s, s.executions(run))
+	history, err := s.server.History(s.Context(), run)
+	require.NoError(s, err)
+	require.Equal(s, reason, history.SkipReason)
+}
+
+// pausedSkips, until the function is resumed.
+func pausedSkips(s *scene) {
+	s.hold("paused", "pause", "skip")
+	s.requireSkipped("paused", "FunctionPaused")
+	s.hold("paused", "resume", "")
+	run := s.start("e2e/paused", map[string]any{"user": "ada"})
+	s.awaitStep(run, "end", "Open")
+	s.send(target.Event{Name: "e2e/paused.end", Data: map[string]any{"user": "ada"}})
+	require.JSONEq(s, `"done"`, s.output(run))
+}
+
+// drained: what is live goes on to its end, and nothing else starts.
+func drained(s *scene) {
+	run := s.start("e2e/drained", map[string]any{"user": "ada"})
+	s.awaitStep(run, "end", "Open")
+	s.hold("drained", "drain", "")
+	s.requireSkipped("drained", "FunctionDrained")
+	s.send(target.Event{Name: "e2e/drained.end", Data: map[string]any{"user": "ada"}})
+	require.JSONEq(s, `"done"`, s.output(run))
+	s.hold("drained", "resume", "")
+	again := s.start("e2e/drained", map[string]any{"user": "ada"})
+	s.awaitStep(again, "end", "Open")
+	require.NoError(s, s.server.Cancel(s.Context(), again))
+}
