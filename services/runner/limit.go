@@ -37,7 +37,9 @@ func (l *limits) learn(catalog store.Functions) {
 		if found && known.Revision >= catalog.Revision {
 			continue
 		}
-		said := queue.FunctionLimits{Function: function.ID, Revision: catalog.Revision, Limits: function.Limits()}
+		said := queue.FunctionLimits{
+			Function: function.ID, Revision: catalog.Revision, Limits: function.Limits(), Paused: function.Hold.Waits(),
+		}
 		l.known[function.ID] = said
 		if !found || known.Paused != said.Paused || !slices.Equal(known.Limits, said.Limits) {
 			l.unsaid[function.ID] = said

@@ -87,3 +87,21 @@ func TestI16_PausedFunctionIsStillCancelled(t *testing.T) {
 		require.Equal(t, "Cancelled", w.statusAfter(late, time.Minute+2*time.Second))
 	})
 }
+
+// TestI8_RunsOfAPausedFunctionWait, those that were live and those that start, until it is resumed.
+func TestI8_RunsOfAPausedFunctionWait(t *testing.T) {
+	t.Parallel()
+	inWorld(t, map[string]function{"app-nap": {event: "nap", code: nap}}, func(t *testing.T, w *world) {
+		live := w.publish("nap", `{}`)
+		<-time.After(time.Minute)
+		w.hold("app-nap", "pause", nil)
+		waits := w.publish("nap", `{}`)
+		require.Equal(t, "Running", w.statusAfter(live, 2*time.Hour))
+		require.Empty(t, w.app.callsOf(waits))
+		w.hold("app-nap", "resume", nil)
+		<-time.After(time.Hour) // until a runner has looked whether functions changed: once an hour here
+		require.Equal(t, "Completed", w.statusAfter(live, time.Minute))
+		require.Equal(t, "Completed", w.statusAfter(waits, time.Hour))
+		require.Len(t, w.app.callsOf(waits), 2)
+	})
+}
