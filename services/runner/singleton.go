@@ -37,6 +37,8 @@ type taking struct {
 	places []stepwell.PlaceKey
 	// cancelled is what is told of the runs if they are cancelled.
 	cancelled map[stepwell.RunID]cancelled
+	// heard is what is known of who listens to their ends: if somebody does, the store says so.
+	heard engine.Heard
 }
 
 // taker is a start, of which function and event are known.
@@ -54,6 +56,9 @@ type cancelled struct {
 // takes are those of the request. When it has been tried often enough, none takes a place any more.
 func takes(triggers *index, request store.Ingest, try int) taking {
 	t := taking{cancelled: map[stepwell.RunID]cancelled{}}
+	if try > 0 {
+		t.heard = engine.AllHeard()
+	}
 	for _, in := range request.Events {
 		for _, start := range in.Starts {
 			if start.Place == nil || !start.Place.Takes {
@@ -111,7 +116,7 @@ func (s *Service) cancels(ctx context.Context, t taking, now time.Time) ([]stepw
 	}
 	var ends []stepwell.Transition
 	for _, state := range states {
-		end := engine.Cancel(state, now, engine.AllHeard()) // the store keeps what is heard
+		end := engine.Cancel(state, now, t.heard)
 		t.cancelled[state.Run.ID] = cancelled{runtelemetry.RunOf(state), end}
 		ends = append(ends, end)
 	}

@@ -346,6 +346,13 @@ func Refusal(start stepwell.RunStart, led StartedRun, now time.Time) (stepwell.T
 	return refused.Transition(start.Run.Environment, now), true
 }
 
+// Unaware tells whether somebody listens to an event that one of the cancels of a request does not make (End.Unheard).
+func Unaware(cancels []stepwell.Transition, heard func(stepwell.EnvironmentID, string) bool) bool {
+	return slices.ContainsFunc(cancels, func(t stepwell.Transition) bool {
+		return slices.ContainsFunc(t.End.Unheard, func(name string) bool { return heard(t.Environment, name) })
+	})
+}
+
 // CancelOf finds among the cancels of a request the one of the run that has a place. ok is false if there is none that was
 // decided of the run as it is.
 func CancelOf(run stepwell.Run, cancels []stepwell.Transition) (t stepwell.Transition, ok bool) {

@@ -52,8 +52,8 @@ type Store interface {
 type Ingester interface {
 	// Ingest stores each request as one fact and reports in the same order. Requests are independent of each other.
 	// A request's Err is stepwell.ErrStale if the catalog is newer than its Revision, or if one of its starts is to take a
-	// place from a run of which the request has no cancel that was decided of the run as it is; nothing of it is stored
-	// then. It is stepwell.ErrUnavailable if the driver has no room.
+	// place from a run of which the request has no cancel that was decided of the run as it is, or somebody listens to what
+	// a cancel does not tell; nothing of it is stored then. It is stepwell.ErrUnavailable if the driver has no room.
 	// An event that was stored and routed before is kept as it is and starts nothing: its starts yield the runs of the
 	// first time. One that was stored unrouted is routed now.
 	Ingest(ctx context.Context, requests []Ingest) ([]Ingested, error)

@@ -144,6 +144,9 @@ func ingestBytes(in store.Ingest) int {
 			n += transitionBytes(t)
 		}
 	}
+	for _, t := range in.Cancels {
+		n += transitionBytes(t)
+	}
 	return n
 }
 

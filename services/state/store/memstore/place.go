@@ -19,9 +19,9 @@ func (s *Store) Holders(_ context.Context, places []stepwell.PlaceKey) ([]stepwe
 	return holders, nil
 }
 
-// outdated tells whether another run has a place than those that the request cancels.
+// outdated tells whether another run has a place than those that the request cancels, or a cancel tells too little.
 func (s *Store) outdated(request store.Ingest) bool {
-	return slices.ContainsFunc(request.Events, func(in store.IngestEvent) bool {
+	return store.Unaware(request.Cancels, s.heard) || slices.ContainsFunc(request.Events, func(in store.IngestEvent) bool {
 		return slices.ContainsFunc(in.Starts, func(start stepwell.RunStart) bool {
 			if start.Place == nil || !start.Place.Takes {
 				return false

@@ -222,10 +222,8 @@ func (h *heads) apply(t stepwell.Transition) store.Committed {
 	applied, err := store.Apply(&head.run, store.Known{
 		Recorded: func(id stepwell.StepID) bool { return h.recorded[stepKey{t.Run, id}] },
 		Spent:    func(id stepwell.EventID) bool { return h.spent[spentKey{t.Run, id}] },
-		Heard: func(environment stepwell.EnvironmentID, name string) bool {
-			return h.heard[nameOf{environment, name}]
-		},
-		Taken: h.taken,
+		Heard:    h.isHeard,
+		Taken:    h.taken,
 	}, t)
 	if err != nil {
 		return store.Committed{Err: err}

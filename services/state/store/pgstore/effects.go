@@ -104,9 +104,9 @@ func (in *ingestion) decide(results []store.Ingested) (stale []int) {
 	return stale
 }
 
-// outdated tells whether another run has a place than those that the request cancels.
+// outdated tells whether another run has a place than those that the request cancels, or a cancel tells too little.
 func (in *ingestion) outdated(request store.Ingest, starts []*startInProgress) bool {
-	return slices.ContainsFunc(starts, func(start *startInProgress) bool {
+	return store.Unaware(request.Cancels, in.heads.isHeard) || slices.ContainsFunc(starts, func(start *startInProgress) bool {
 		if start.Place == nil || !start.Place.Takes {
 			return false
 		}

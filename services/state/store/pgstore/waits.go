@@ -182,6 +182,11 @@ func (l *listeners) note(opens []stepwell.Opening) {
 	}
 }
 
+// isHeard tells whether somebody listens to events of a name, of those that were asked for.
+func (l *listeners) isHeard(environment stepwell.EnvironmentID, name string) bool {
+	return l.heard[nameOf{environment, name}]
+}
+
 // taken tells whether another run waits for the signal.
 func (l *listeners) taken(w stepwell.Wait) bool {
 	run, waiting := l.signals[nameOf{w.Environment, w.Name}]

@@ -200,6 +200,38 @@ func testStaleCancelTakesNothing(t *testing.T, f *fixture) {
 	require.Equal(t, start.Run.ID, f.holder(""))
 }
 
+// testCancelTellsWhoListens: what tells nobody is decided again if somebody listens.
+func testCancelTellsWhoListens(t *testing.T, f *fixture) {
+	event, first := f.takes("")
+	require.Len(t, f.ingest(event, first).Opened, 1)
+	listener := f.newFunction("listener")
+	listener.Triggers = []stepwell.Trigger{{Event: stepwell.EventCancelled}}
+	f.app.Checksum = "2"
+	_, err := f.SyncApp(f.ctx, f.app, []stepwell.Function{f.function, listener})
+	require.NoError(t, err)
+
+	second, start := f.takes("")
+	request := func(cancel stepwell.Transition) store.Ingested {
+		in := taking([]stepwell.Event{second}, []stepwell.RunStart{start}, cancel)
+		in.Revision = f.catalog().Revision
+		results, err := f.Ingest(f.ctx, []store.Ingest{in})
+		require.NoError(t, err)
+		return results[0]
+	}
+	silent, telling := cancelled(first.Run.ID), cancelled(first.Run.ID)
+	silent.End.Unheard = []string{stepwell.EventFinished, stepwell.EventCancelled}
+	require.ErrorIs(t, request(silent).Err, stepwell.ErrStale)
+	told := f.named(stepwell.EventCancelled, 9)
+	telling.End.Unheard, telling.End.Emits = []string{stepwell.EventFinished}, []stepwell.Event{told}
+	result := request(telling)
+	require.NoError(t, result.Err)
+	require.Equal(t, []stepwell.RunID{first.Run.ID}, result.Cancelled)
+	require.True(t, result.ForRunner)
+	unrouted, err := f.UnroutedEvents(f.ctx, 10)
+	require.NoError(t, err)
+	require.Equal(t, []stepwell.Event{told}, unrouted)
+}
+
 // testOneOfManyTakesThePlace: publishers that come at the same time, while the one that has the place ends again and again.
 func testOneOfManyTakesThePlace(t *testing.T, f *fixture) {
 	const publishers, each = 8, 10

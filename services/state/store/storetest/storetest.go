@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"I22_PlaceIsTaken":                      testPlaceIsTaken,
 		"I22_PlaceIsTakenWithinARequest":        testPlaceIsTakenWithinARequest,
 		"I22_StaleCancelTakesNothing":           testStaleCancelTakesNothing,
+		"I22_CancelTellsWhoListens":             testCancelTellsWhoListens,
 		"I22_OneOfManyTakesThePlace":            testOneOfManyTakesThePlace,
 		"I22_RateComesBeforePlace":              testRateComesBeforePlace,
 		"I14_SkippedSingletonIsRefused":         testSkippedSingletonIsRefused,
