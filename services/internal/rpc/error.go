@@ -26,6 +26,8 @@ func errorCodes() []errorCode {
 		// A deadline leaves open what was done, as does a service that does not answer.
 		{stepwell.ErrUnavailable, codes.DeadlineExceeded},
 		{context.DeadlineExceeded, codes.DeadlineExceeded},
+		// A release before the caller's does not know the call. It is about to be replaced (I32).
+		{stepwell.ErrUnavailable, codes.Unimplemented},
 	}
 }
 

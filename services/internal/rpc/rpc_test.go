@@ -36,6 +36,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		require.EqualError(t, got, "load run 7: "+sentinel.Error())
 	}
 	require.ErrorIs(t, rpc.FromStatus(status.New(codes.DeadlineExceeded, "late")), stepwell.ErrUnavailable)
+	require.ErrorIs(t, rpc.FromStatus(status.New(codes.Unimplemented, "unknown method")), stepwell.ErrUnavailable, "I32")
 	require.NoError(t, rpc.FromStatus(status.New(codes.OK, "")))
 	require.Equal(t, codes.Internal, rpc.ToStatus(errors.New("odd")).Code())
 	require.EqualError(t, stepwell.Invalidf("name is empty"), "name is empty")
