@@ -20,7 +20,10 @@ func fromIngest(m *statev1.Ingest) store.Ingest {
 				Transitions: wire.Each(m.GetTransitions(), wire.FromTransition),
 			}
 		}),
-		Cancels:  wire.Each(m.GetCancels(), wire.FromTransition),
+		Cancels: wire.Each(m.GetCancels(), wire.FromTransition),
+		Fires: wire.Each(m.GetFires(), func(m *statev1.Fire) store.Fire {
+			return store.Fire{Start: wire.FromRunStart(m.GetStart()), KeyHash: m.GetKeyHash()}
+		}),
 		Unrouted: m.GetUnrouted(), Now: wire.FromTime(m.GetTime()), Trace: stepwell.TraceOf(m.GetTrace()),
 	}
 }
@@ -29,16 +32,24 @@ func ingested(i store.Ingested) *statev1.Ingested {
 	return &statev1.Ingested{
 		Failure: failure(i.Err),
 		Events: wire.Each(i.Runs, func(runs []store.StartedRun) *statev1.IngestedEvent {
-			return &statev1.IngestedEvent{Runs: wire.Each(runs, func(run store.StartedRun) *statev1.StartedRun {
-				return &statev1.StartedRun{
-					Id: wire.ULID(run.ID.ULID), Existed: run.Existed, Skipped: run.Skip != stepwell.SkipNone, Skip: wire.SkipReason(run.Skip),
-				}
-			})}
+			return &statev1.IngestedEvent{Runs: wire.Each(runs, startedRun)}
 		}),
+		Fired: wire.Each(i.Fired, startedRun), FireTime: wire.Time(i.FiresAt),
 		Opened: wire.Each(i.Opened, wire.Item), Dropped: wire.ItemIDs(i.Dropped),
 		ForRunner: i.ForRunner, Cancelled: wire.Each(i.Cancelled, func(id stepwell.RunID) []byte { return wire.ULID(id.ULID) }),
 		Awaited: wire.Each(i.Awaited, func(id stepwell.EventID) []byte { return wire.ULID(id.ULID) }),
 	}
+}
+
+func startedRun(run store.StartedRun) *statev1.StartedRun {
+	return &statev1.StartedRun{
+		Id: wire.ULID(run.ID.ULID), Existed: run.Existed, Skipped: run.Skip != stepwell.SkipNone, Skip: wire.SkipReason(run.Skip),
+		Buffered: run.Buffered, Displaces: run.Displaces,
+	}
+}
+
+func dueBuffer(due store.DueBuffer) *statev1.DueBuffer {
+	return &statev1.DueBuffer{Buffer: wire.Buffer(due.Buffer), Event: wire.Event(due.Event)}
 }
 
 func lookBack(l store.LookBack) *statev1.LookBack {

@@ -94,6 +94,14 @@ func (s *Service) MoveDeadlines(
 	return &statev1.MoveDeadlinesResponse{}, s.store.MoveDeadlines(ctx, wire.Each(m.GetDeadlines(), wire.FromDeadline))
 }
 
+// ListDueBuffers implements statev1.StateServiceServer.
+func (s *Service) ListDueBuffers(
+	ctx context.Context, m *statev1.ListDueBuffersRequest,
+) (*statev1.ListDueBuffersResponse, error) {
+	due, next, err := s.store.DueBuffers(ctx, wire.FromTime(m.GetTime()), pageSize(m.GetPageSize()))
+	return &statev1.ListDueBuffersResponse{Buffers: wire.Each(due, dueBuffer), NextTime: wire.Time(next)}, err
+}
+
 // EndLookBacks implements statev1.StateServiceServer.
 func (s *Service) EndLookBacks(
 	ctx context.Context, m *statev1.EndLookBacksRequest,

@@ -72,6 +72,10 @@ const (
 	// SkipPaused and SkipDrained: an operator holds the function (HoldSkip, HoldDrain).
 	SkipPaused
 	SkipDrained
+	// SkipDebounced: a later event took the place of this one.
+	SkipDebounced
+	// SkipFunctionArchived: the function was gone when the run was to start.
+	SkipFunctionArchived
 )
 
 // String is the reason as APIs and metrics spell it.
@@ -87,6 +91,10 @@ func (r SkipReason) String() string {
 		return "FunctionPaused"
 	case SkipDrained:
 		return "FunctionDrained"
+	case SkipDebounced:
+		return "Debounced"
+	case SkipFunctionArchived:
+		return "FunctionArchived"
 	}
 	return "Unknown"
 }

@@ -134,6 +134,9 @@ type RunStart struct {
 	Rate *Rate
 	// Place is what the run takes and keeps until it ends, if it may start otherwise; nil if there is none.
 	Place *Place
+	// Buffering keeps the run from starting now; nil if it starts at once. Then only Run, Key, Once and Rate count: the rest is
+	// decided when the run starts.
+	Buffering *Buffering
 	// Deadline is when somebody is to look whether the run takes too long; zero for never.
 	Deadline time.Time
 	// Waits are those that cancel the run.

@@ -16,7 +16,7 @@ import (
 func last() map[reflect.Type]int {
 	return map[reflect.Type]int{
 		reflect.TypeFor[stepwell.RunStatus]():     int(stepwell.RunSkipped),
-		reflect.TypeFor[stepwell.SkipReason]():    int(stepwell.SkipDrained),
+		reflect.TypeFor[stepwell.SkipReason]():    int(stepwell.SkipFunctionArchived),
 		reflect.TypeFor[stepwell.Hold]():          int(stepwell.HoldDrain),
 		reflect.TypeFor[stepwell.ItemKind]():      int(stepwell.ItemInvoke),
 		reflect.TypeFor[stepwell.Why]():           int(stepwell.WhyUnknown),

@@ -107,6 +107,7 @@ func RunStart(s stepwell.RunStart) *runv1.RunStart {
 		Place: optional(s.Place, func(p stepwell.Place) *runv1.Place {
 			return &runv1.Place{Key: p.Key, Takes: p.Takes, Refused: optional(p.Refused, resume)}
 		}),
+		Buffering: optional(s.Buffering, buffering),
 	}
 }
 
@@ -122,5 +123,6 @@ func FromRunStart(m *runv1.RunStart) stepwell.RunStart {
 		Place: fromOptional(m.GetPlace(), func(m *runv1.Place) stepwell.Place {
 			return stepwell.Place{Key: m.GetKey(), Takes: m.GetTakes(), Refused: fromOptional(m.GetRefused(), fromResume)}
 		}),
+		Buffering: fromOptional(m.GetBuffering(), fromBuffering),
 	}
 }

@@ -28,6 +28,7 @@ func TestNounsSurviveTheWire(t *testing.T) {
 	survives(t, "run state", wire.RunState, wire.FromRunState)
 	survives(t, "run history", wire.RunHistory, wire.FromRunHistory)
 	survives(t, "run start", wire.RunStart, wire.FromRunStart)
+	survives(t, "buffer", wire.Buffer, wire.FromBuffer)
 	survives(t, "item", wire.Item, wire.FromItem)
 	survives(t, "step", wire.Step, wire.FromStep)
 	survives(t, "attempt", wire.Attempt, wire.FromAttempt)

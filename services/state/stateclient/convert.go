@@ -23,7 +23,10 @@ func ingest(i store.Ingest) *statev1.Ingest {
 				Transitions: wire.Each(e.Transitions, wire.Transition),
 			}
 		}),
-		Cancels:  wire.Each(i.Cancels, wire.Transition),
+		Cancels: wire.Each(i.Cancels, wire.Transition),
+		Fires: wire.Each(i.Fires, func(f store.Fire) *statev1.Fire {
+			return &statev1.Fire{Start: wire.RunStart(f.Start), KeyHash: f.KeyHash}
+		}),
 		Unrouted: i.Unrouted, Time: wire.Time(i.Now), Trace: i.Trace.Bytes(),
 	}
 }
@@ -32,20 +35,28 @@ func fromIngested(m *statev1.Ingested) store.Ingested {
 	return store.Ingested{
 		Err: fromFailure(m.GetFailure()),
 		Runs: wire.Each(m.GetEvents(), func(m *statev1.IngestedEvent) []store.StartedRun {
-			return wire.Each(m.GetRuns(), func(m *statev1.StartedRun) store.StartedRun {
-				run := store.StartedRun{
-					ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted(), Skip: wire.FromSkipReason(m.GetSkip()),
-				}
-				if m.GetSkipped() && run.Skip == stepwell.SkipNone {
-					run.Skip = stepwell.SkipRateLimited // an older release knows no other reason, and does not say it
-				}
-				return run
-			})
+			return wire.Each(m.GetRuns(), fromStartedRun)
 		}),
+		Fired: wire.Each(m.GetFired(), fromStartedRun), FiresAt: wire.FromTime(m.GetFireTime()),
 		Opened: wire.Each(m.GetOpened(), wire.FromItem), Dropped: wire.FromItemIDs(m.GetDropped()),
 		ForRunner: m.GetForRunner(), Cancelled: wire.Each(m.GetCancelled(), runID),
 		Awaited: wire.Each(m.GetAwaited(), func(b []byte) stepwell.EventID { return stepwell.EventID{ULID: wire.FromULID(b)} }),
 	}
+}
+
+func fromStartedRun(m *statev1.StartedRun) store.StartedRun {
+	run := store.StartedRun{
+		ID: stepwell.RunID{ULID: wire.FromULID(m.GetId())}, Existed: m.GetExisted(), Skip: wire.FromSkipReason(m.GetSkip()),
+		Buffered: m.GetBuffered(), Displaces: m.GetDisplaces(),
+	}
+	if m.GetSkipped() && run.Skip == stepwell.SkipNone {
+		run.Skip = stepwell.SkipRateLimited // an older release knows no other reason, and does not say it
+	}
+	return run
+}
+
+func fromDueBuffer(m *statev1.DueBuffer) store.DueBuffer {
+	return store.DueBuffer{Buffer: wire.FromBuffer(m.GetBuffer()), Event: wire.FromEvent(m.GetEvent())}
 }
 
 func fromLookBack(m *statev1.LookBack) store.LookBack {

@@ -192,6 +192,12 @@ func (c *Client) MoveDeadlines(ctx context.Context, deadlines []stepwell.Deadlin
 	return err
 }
 
+// DueBuffers implements store.Backlog.
+func (c *Client) DueBuffers(ctx context.Context, now time.Time, limit int) ([]store.DueBuffer, time.Time, error) {
+	m, err := c.state.ListDueBuffers(ctx, &statev1.ListDueBuffersRequest{Time: wire.Time(now), PageSize: int32(limit)})
+	return wire.Each(m.GetBuffers(), fromDueBuffer), wire.FromTime(m.GetNextTime()), err
+}
+
 // LookBacks implements store.Matcher.
 func (c *Client) LookBacks(ctx context.Context, limit int) ([]store.LookBack, error) {
 	m, err := c.state.ListLookBacks(ctx, &statev1.ListLookBacksRequest{PageSize: int32(limit)})

@@ -340,7 +340,7 @@ func Refusal(start stepwell.RunStart, led StartedRun, now time.Time) (stepwell.T
 	if led.Skip == stepwell.SkipSingleton {
 		refused = start.Place.Refused
 	}
-	if refused == nil || led.Started() || led.ID == start.Run.ID && led.Existed {
+	if refused == nil || led.Started() || led.Buffered || led.ID == start.Run.ID && led.Existed {
 		return stepwell.Transition{}, false
 	}
 	return refused.Transition(start.Run.Environment, now), true
@@ -362,4 +362,16 @@ func CancelOf(run stepwell.Run, cancels []stepwell.Transition) (t stepwell.Trans
 		}
 	}
 	return stepwell.Transition{}, false
+}
+
+// FirstBuffers are the first of buffers, as many as DueBuffers returns.
+func FirstBuffers(buffers []stepwell.Buffer, limit int) []stepwell.Buffer {
+	bytes := 0
+	for i, buffer := range buffers {
+		bytes += buffer.Bytes
+		if i == limit || i > 0 && bytes > PageBytesMax {
+			return buffers[:i]
+		}
+	}
+	return buffers
 }

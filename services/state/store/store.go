@@ -14,6 +14,7 @@
 //	I11 An item is settled once.
 //	I12 A settlement under an older lease than the latest claim is a conflict.
 //	I18 A schedule moves on once from each of its instants.
+//	I19 A buffer that takes an event starts one run, in which each of its events is once.
 //	I21 No window of a rate's period has more starts than its limit, by the instants at which they were decided.
 //	I22 At most one live run has a place.
 package store
@@ -31,7 +32,7 @@ const (
 	TransitionsMax = 1024
 	// PageMax bounds the rows of one page.
 	PageMax = 1000
-	// PageBytesMax bounds the payloads of one page of unrouted events, unless a single one is larger.
+	// PageBytesMax bounds the payloads of one page of unrouted events, or of due buffers, unless a single one is larger.
 	PageBytesMax = 16 << 20
 )
 
@@ -65,6 +66,8 @@ type Ingest struct {
 	// Revision is the revision of the catalog by which Starts were decided.
 	Revision int64
 	Events   []IngestEvent
+	// Fires are of buffers whose time has come. One that has changed since it was read, or is gone, fires nothing.
+	Fires []Fire
 	// Cancels end runs from which starts of the request take their place, also other starts of the request. One is
 	// applied only when that happens, which is after the event's earlier starts and before its transitions.
 	Cancels []stepwell.Transition
@@ -86,12 +89,36 @@ type IngestEvent struct {
 	Transitions []stepwell.Transition
 }
 
+// AllStarts are the starts of all events, and of the buffers that fire, in order.
+func (i Ingest) AllStarts() []stepwell.RunStart {
+	var starts []stepwell.RunStart
+	for _, e := range i.Events {
+		starts = append(starts, e.Starts...)
+	}
+	for _, fire := range i.Fires {
+		starts = append(starts, fire.Start)
+	}
+	return starts
+}
+
+// Fire starts the run of a buffer, or records it as skipped, and removes the buffer.
+type Fire struct {
+	// Start is of the buffer's run and its events; neither Key, Once, Rate nor Buffering count.
+	Start stepwell.RunStart
+	// KeyHash is the buffer's.
+	KeyHash []byte
+}
+
 // Ingested reports on one Ingest.
 type Ingested struct {
 	Err error
 	// Runs are, for each event, the runs of its starts in their order: new ones, or those of the first time. A start of
 	// an event that was routed before, by a function that it did not start then, has the zero ID.
 	Runs [][]StartedRun
+	// Fired are the runs of its Fires in their order. Those that fired nothing existed, also if there is no such run.
+	Fired []StartedRun
+	// FiresAt is when the first of the buffers is to fire into which events were put; zero if there is none.
+	FiresAt time.Time
 	// Awaited are the events for which there may be waits: their name fits. They stay unrouted until Routed says that the
 	// waits were looked at (I15).
 	Awaited []stepwell.EventID
@@ -105,18 +132,29 @@ type Ingested struct {
 	Cancelled []stepwell.RunID
 }
 
+// Expect takes note of when a buffer is to fire.
+func (i *Ingested) Expect(at time.Time) {
+	if i.FiresAt.IsZero() || at.Before(i.FiresAt) {
+		i.FiresAt = at
+	}
+}
+
 // StartedRun is a run that a start led to.
 type StartedRun struct {
 	ID stepwell.RunID
 	// Existed tells that the run was started before, so that nothing was started now.
 	Existed bool
-	// Skip tells why the run was recorded as skipped now: its start said so, its Rate did not allow it, or another run has
-	// its Place.
+	// Skip tells why the run was recorded as skipped now: its start said so, its Rate did not allow it, another run has its
+	// Place, or a debounce has a later event.
 	Skip stepwell.SkipReason
+	// Buffered tells that the event is in a buffer now; the run is that which it may start.
+	Buffered bool
+	// Displaces tells that an earlier event has lost its place to this one, and its run was recorded as skipped now.
+	Displaces bool
 }
 
 // Started tells whether the run was started now.
-func (r StartedRun) Started() bool { return !r.Existed && r.Skip == stepwell.SkipNone }
+func (r StartedRun) Started() bool { return !r.Existed && r.Skip == stepwell.SkipNone && !r.Buffered }
 
 // Loader loads what calls to apps are made of.
 type Loader interface {
@@ -207,9 +245,21 @@ type Backlog interface {
 	Deadlines(ctx context.Context, until time.Time, limit int) ([]stepwell.Deadline, error)
 	// MoveDeadlines gives runs that have deadlines others, or none. A driver may pass over some that change meanwhile.
 	MoveDeadlines(ctx context.Context, deadlines []stepwell.Deadline) error
+	// DueBuffers returns up to limit buffers whose time has come, the earliest first. There may be more even if it returns
+	// fewer, since the bytes of their events are bounded too; if it returns none there are none, and next is when the first
+	// one's time comes, zero if there is no buffer.
+	DueBuffers(ctx context.Context, now time.Time, limit int) (due []DueBuffer, next time.Time, err error)
 	// UnroutedEvents returns events that were stored unrouted, oldest first, at most limit. There may be more even if
 	// it returns fewer, since their bytes are bounded too; there are none left if it returns none.
 	UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error)
+}
+
+// DueBuffer is a buffer whose time has come.
+type DueBuffer struct {
+	stepwell.Buffer
+
+	// Event is the first of its events.
+	Event stepwell.Event
 }
 
 // DueQuery asks for a page of due items.

@@ -57,10 +57,10 @@ func (s *Store) ended(record *runRecord) {
 	s.evictable.bytes += record.bytes()
 }
 
-// idle makes an event evictable if none of its runs is kept.
+// idle makes an event evictable if none of its runs is kept, or to be started.
 func (s *Store) idle(record *eventRecord) {
 	for _, run := range record.runs {
-		if _, kept := s.runs[run]; kept {
+		if _, kept := s.runs[run]; kept || s.buffers[run] != nil {
 			return
 		}
 	}

@@ -25,7 +25,7 @@ func (s *Store) ingest(request store.Ingest) store.Ingested {
 	if !request.Unrouted && request.Revision < s.catalog(request.Environment).revision {
 		return store.Ingested{Err: fmt.Errorf("decided by revision %d: %w", request.Revision, stepwell.ErrStale)}
 	}
-	if live := len(s.runs) - len(s.evictable.runs); live >= s.config.LiveRunsMax {
+	if live := len(s.runs) - len(s.evictable.runs) + len(s.buffers); live >= s.config.LiveRunsMax {
 		return store.Ingested{Err: fmt.Errorf("%d runs are live, the most this store holds: %w",
 			live, stepwell.ErrUnavailable)}
 	}
@@ -36,6 +36,9 @@ func (s *Store) ingest(request store.Ingest) store.Ingested {
 	var result store.Ingested
 	for _, in := range request.Events {
 		result.Runs = append(result.Runs, s.ingestEvent(request, in, &result))
+	}
+	for _, fire := range request.Fires {
+		result.Fired = append(result.Fired, s.fire(request, fire, &result))
 	}
 	return result
 }
@@ -62,25 +65,22 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 	runs := make([]store.StartedRun, len(in.Starts))
 	transitions := slices.Clone(in.Transitions)
 	for i, start := range in.Starts {
-		runs[i] = s.startRun(request, start, first, result)
+		var lost *bufferRecord
+		runs[i], lost = s.startRun(request, start, first, result)
+		if lost != nil {
+			if t, waiting := lost.Displace(request.Now); waiting {
+				transitions = append(transitions, t)
+			}
+		}
 		if t, refused := store.Refusal(start, runs[i], request.Now); refused {
 			transitions = append(transitions, t)
 		}
-		if run, kept := s.runs[runs[i].ID]; kept && first {
-			record.runs = append(record.runs, runs[i].ID)
-			run.events = append(run.events, in.Event.ID)
-			if runs[i].Skip != stepwell.SkipNone {
-				s.ended(run)
-			} else if runs[i].Started() {
-				result.Opened = append(result.Opened, run.run.Progress.Open...)
-				if !start.Deadline.IsZero() {
-					s.deadlines[start.Run.ID] = start.Deadline
-				}
-				for _, w := range start.Waits {
-					run.cancelledBy = append(run.cancelledBy, w.Item.ID)
-					result.ForRunner = s.register(w) || result.ForRunner
-				}
-			}
+		if !first {
+			continue
+		}
+		s.list(record, runs[i])
+		if runs[i].Started() {
+			s.opened(start, result)
 		}
 	}
 	if first {
@@ -92,6 +92,37 @@ func (s *Store) ingestEvent(request store.Ingest, in store.IngestEvent, result *
 		}
 	}
 	return runs
+}
+
+// list has an event list the run that a start of it led to, unless it does since it was routed before.
+func (s *Store) list(record *eventRecord, led store.StartedRun) {
+	if slices.Contains(record.runs, led.ID) {
+		return
+	}
+	if waiting := s.buffers[led.ID]; waiting != nil {
+		waiting.events = append(waiting.events, record.event.ID)
+	} else if run, kept := s.runs[led.ID]; kept {
+		run.events = append(run.events, record.event.ID)
+		if led.Skip != stepwell.SkipNone {
+			s.ended(run)
+		}
+	} else {
+		return
+	}
+	record.runs = append(record.runs, led.ID)
+}
+
+// opened takes note of all that a new run comes with.
+func (s *Store) opened(start stepwell.RunStart, result *store.Ingested) {
+	run := s.runs[start.Run.ID]
+	result.Opened = append(result.Opened, run.run.Progress.Open...)
+	if !start.Deadline.IsZero() {
+		s.deadlines[start.Run.ID] = start.Deadline
+	}
+	for _, w := range start.Waits {
+		run.cancelledBy = append(run.cancelledBy, w.Item.ID)
+		result.ForRunner = s.register(w) || result.ForRunner
+	}
 }
 
 // apply applies what changes in another run.
@@ -132,10 +163,11 @@ func (s *Store) route(record *eventRecord) {
 	s.unrouted = slices.DeleteFunc(s.unrouted, func(id stepwell.EventID) bool { return id == record.event.ID })
 }
 
-// startRun starts the run, unless its key was used within the dedupe window (I3) or its event may not start anything.
+// startRun starts the run, or has it wait, unless its key was used within the dedupe window (I3) or its event may not start
+// anything. lost is the buffer of which no run will start because of that.
 func (s *Store) startRun(
 	request store.Ingest, in stepwell.RunStart, allowed bool, result *store.Ingested,
-) store.StartedRun {
+) (led store.StartedRun, lost *bufferRecord) {
 	keys := []startKey{{in.Run.Function, false, in.Key}}
 	if in.Once != "" {
 		keys = append(keys, startKey{in.Run.Function, true, in.Once})
@@ -152,35 +184,55 @@ func (s *Store) startRun(
 		}
 	}
 	if before != nil {
-		return store.StartedRun{ID: before.run, Existed: true}
+		return store.StartedRun{ID: before.run, Existed: true}, nil
 	}
 	if _, kept := s.runs[in.Run.ID]; kept {
-		return store.StartedRun{ID: in.Run.ID, Existed: true}
+		return store.StartedRun{ID: in.Run.ID, Existed: true}, nil
 	}
 	if !allowed {
-		return store.StartedRun{Existed: true}
+		return store.StartedRun{Existed: true}, nil
 	}
-	run, skip := in.Run, in.Run.Skip
-	var existing stepwell.RunID
+	skip := in.Run.Skip
 	if skip == stepwell.SkipNone && !s.rates.take(in, in.Run.CreatedAt) {
 		skip = stepwell.SkipRateLimited
 	}
+	if skip == stepwell.SkipNone && in.Buffering != nil {
+		led, lost = s.buffer(in, result)
+		for _, key := range keys {
+			s.starts[key] = start{run: led.ID, at: request.Now}
+		}
+		return led, lost
+	}
+	_, led = s.begin(request, in, skip, result)
+	return led, nil
+}
+
+// begin keeps the run of a start, which takes its place, or is skipped.
+func (s *Store) begin(
+	request store.Ingest, in stepwell.RunStart, skip stepwell.SkipReason, result *store.Ingested,
+) (*runRecord, store.StartedRun) {
+	run := in.Run
 	if skip == stepwell.SkipNone {
-		if existing = s.takePlace(request, in, result); existing != (stepwell.RunID{}) {
+		if run.Existing = s.takePlace(request, in, result); run.Existing != (stepwell.RunID{}) {
 			skip = stepwell.SkipSingleton
 		}
 	}
-	record := &runRecord{run: copyRun(run), stepAt: map[stepwell.StepID]int{}}
-	switch {
-	case skip != stepwell.SkipNone:
-		record.run = run.Skipped(skip)
-		record.run.Existing = existing
-	case in.Place != nil:
+	if skip != stepwell.SkipNone {
+		run = run.Skipped(skip)
+	}
+	record := s.keep(run)
+	if skip == stepwell.SkipNone && in.Place != nil {
 		record.place = new(in.PlaceKey())
 	}
+	return record, store.StartedRun{ID: run.ID, Skip: skip}
+}
+
+// keep keeps a new run.
+func (s *Store) keep(run stepwell.Run) *runRecord {
+	record := &runRecord{run: copyRun(run), stepAt: map[stepwell.StepID]int{}}
 	s.runs[run.ID] = record
 	s.runIDs = insertID(s.runIDs, run.ID, compareRunIDs)
-	return store.StartedRun{ID: run.ID, Skip: skip}
+	return record
 }
 
 // forgetStarts drops the dedupe keys that are older than the window, and the oldest beyond the bound.

@@ -49,6 +49,9 @@ type Store struct {
 	places map[stepwell.PlaceKey]stepwell.RunID
 	// deadlines are of live runs.
 	deadlines map[stepwell.RunID]time.Time
+	// buffers are by the runs that they are to start; openBuffers are the latest of each key.
+	buffers     map[stepwell.RunID]*bufferRecord
+	openBuffers map[bufferKey]*bufferRecord
 	// startKeys are the keys of starts in the order they were made.
 	startKeys []startKey
 	// waits are by what they are found by; waitNames tells that of an item.
@@ -66,6 +69,7 @@ func New(config Config) *Store {
 		catalogs: map[stepwell.EnvironmentID]*catalog{},
 		events:   map[stepwell.EventID]*eventRecord{},
 		runs:     map[stepwell.RunID]*runRecord{}, deadlines: map[stepwell.RunID]time.Time{},
+		buffers: map[stepwell.RunID]*bufferRecord{}, openBuffers: map[bufferKey]*bufferRecord{},
 		starts: map[startKey]start{}, places: map[stepwell.PlaceKey]stepwell.RunID{},
 		waits: map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
 	}

@@ -21,18 +21,16 @@ func (s *Store) Holders(_ context.Context, places []stepwell.PlaceKey) ([]stepwe
 
 // outdated tells whether another run has a place than those that the request cancels, or a cancel tells too little.
 func (s *Store) outdated(request store.Ingest) bool {
-	return store.Unaware(request.Cancels, s.heard) || slices.ContainsFunc(request.Events, func(in store.IngestEvent) bool {
-		return slices.ContainsFunc(in.Starts, func(start stepwell.RunStart) bool {
-			if start.Place == nil || !start.Place.Takes {
-				return false
-			}
-			holder, held := s.places[start.PlaceKey()]
-			if !held {
-				return false
-			}
-			_, current := store.CancelOf(s.runs[holder].run, request.Cancels)
-			return !current
-		})
+	return store.Unaware(request.Cancels, s.heard) || slices.ContainsFunc(request.AllStarts(), func(start stepwell.RunStart) bool {
+		if start.Place == nil || !start.Place.Takes {
+			return false
+		}
+		holder, held := s.places[start.PlaceKey()]
+		if !held {
+			return false
+		}
+		_, current := store.CancelOf(s.runs[holder].run, request.Cancels)
+		return !current
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stepwell/stepwell/services/internal/stepwell"
 	"github.com/stepwell/stepwell/services/state/store"
@@ -19,16 +20,13 @@ func (in *ingestion) lockRuns(ctx context.Context, conn sender) error {
 		for _, e := range request.Events {
 			own := starts[:len(e.Starts)]
 			starts = starts[len(e.Starts):]
-			if request.Unrouted || !in.first[e.Event.ID] {
-				continue
-			}
-			all = append(all, e.Transitions...)
-			for _, start := range own {
-				for _, refused := range start.mayRefuse() {
-					all = append(all, refused.Transition(start.Run.Environment, request.Now))
-				}
+			if !request.Unrouted && in.first[e.Event.ID] {
+				all = append(all, e.Transitions...)
+				all = append(all, mayRefuse(own, request.Now)...)
 			}
 		}
+		all = append(all, mayRefuse(starts[:len(request.Fires)], request.Now)...)
+		starts = starts[len(request.Fires):]
 	}
 	in.heads = &heads{}
 	if len(all) > 0 {
@@ -40,14 +38,14 @@ func (in *ingestion) lockRuns(ctx context.Context, conn sender) error {
 	return in.loadHolders(ctx, conn)
 }
 
-// mayRefuse is what may end in runs that invoked the function of the start.
-func (s *startInProgress) mayRefuse() []*stepwell.Resume {
-	var may []*stepwell.Resume
-	if s.Refused != nil && !s.result.Started() {
-		may = append(may, s.Refused)
-	}
-	if s.Place != nil && s.Place.Refused != nil {
-		may = append(may, s.Place.Refused)
+// mayRefuse is what may end in runs that invoked the functions of starts.
+func mayRefuse(starts []*startInProgress, now time.Time) []stepwell.Transition {
+	var may []stepwell.Transition
+	for _, start := range starts {
+		may = append(may, start.refusals(now)...)
+		if start.Place != nil && start.Place.Refused != nil {
+			may = append(may, start.Place.Refused.Transition(start.Run.Environment, now))
+		}
 	}
 	return may
 }
@@ -86,10 +84,7 @@ func (in *ingestion) decide(results []store.Ingested) (stale []int) {
 	starts := in.starts
 	for i, request := range in.requests {
 		results[i] = store.Ingested{}
-		count := 0
-		for _, e := range request.Events {
-			count += len(e.Starts)
-		}
+		count := len(request.AllStarts())
 		own := starts[:count]
 		starts = starts[count:]
 		if in.outdated(request, own) {
@@ -99,6 +94,9 @@ func (in *ingestion) decide(results []store.Ingested) (stale []int) {
 		for _, e := range request.Events {
 			in.decideEvent(request, e, own[:len(e.Starts)], &results[i])
 			own = own[len(e.Starts):]
+		}
+		for _, start := range own {
+			in.decideFire(request, start, &results[i])
 		}
 	}
 	return stale
@@ -139,13 +137,8 @@ func (in *ingestion) decideEvent(
 	transitions := slices.Clip(e.Transitions)
 	for i, start := range starts {
 		in.takePlace(start, request.Cancels, result)
-		runs[i] = start.result
-		if start.result.Started() {
-			result.Opened = append(result.Opened, start.Run.Progress.Open...)
-		}
-		if t, refused := store.Refusal(start.RunStart, start.result, request.Now); refused {
-			transitions = append(transitions, t)
-		}
+		runs[i] = start.report(result)
+		transitions = append(transitions, start.refusals(request.Now)...)
 	}
 	if request.Unrouted {
 		runs = nil
@@ -159,6 +152,15 @@ func (in *ingestion) decideEvent(
 	}
 	in.applied[e.Event.ID] = true
 	for _, t := range transitions {
+		_ = in.apply(t, result) // one that conflicts is dropped: somebody was first
+	}
+}
+
+// decideFire decides what a buffer's start does.
+func (in *ingestion) decideFire(request store.Ingest, start *startInProgress, result *store.Ingested) {
+	in.takePlace(start, request.Cancels, result)
+	result.Fired = append(result.Fired, start.report(result))
+	for _, t := range start.refusals(request.Now) {
 		_ = in.apply(t, result) // one that conflicts is dropped: somebody was first
 	}
 }

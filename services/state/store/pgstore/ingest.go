@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -105,6 +104,8 @@ type ingestion struct {
 	// starts are those of all requests, in order; byKey finds those of which a key decides.
 	starts []*startInProgress
 	byKey  map[startKey]*startInProgress
+	// fired are the runs of the buffers that are removed.
+	fired map[stepwell.RunID]bool
 	// waits are those of new runs.
 	waits waitRows
 	// heads are the runs that may change, and applied the events of which the transitions were applied.
@@ -118,6 +119,7 @@ func newIngestion(requests []store.Ingest) *ingestion {
 	in := &ingestion{
 		requests: requests, first: map[stepwell.EventID]bool{}, stored: map[stepwell.EventID]bool{}, awaited: map[stepwell.EventID]bool{},
 		byKey: map[startKey]*startInProgress{}, applied: map[stepwell.EventID]bool{}, taken: map[startKey]stepwell.RunID{},
+		fired: map[stepwell.RunID]bool{},
 	}
 	for _, request := range requests {
 		for _, e := range request.Events {
@@ -126,6 +128,9 @@ func newIngestion(requests []store.Ingest) *ingestion {
 					RunStart: start, event: e.Event.ID, keys: startKeysOf(start, e.Event.ID),
 				})
 			}
+		}
+		for _, fire := range request.Fires {
+			in.starts = append(in.starts, &startInProgress{RunStart: fire.Start, fires: true})
 		}
 	}
 	return in
@@ -137,21 +142,24 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 	var waitNames []string
 	var e pgsql.InsertEventsParams
 	var names nameLocks
+	var take struct {
+		runs   []pgtype.UUID
+		counts []int32
+	}
 	seen := map[stepwell.EventID]bool{}
 	for _, request := range in.requests {
 		environments = append(environments, pgUUID(request.Environment.UUID))
 		names.tell(request.Cancels)
+		for _, start := range request.AllStarts() {
+			names.start(start)
+		}
+		for _, fire := range request.Fires {
+			names.count(bufferKeyOf(fire.Start, fire.KeyHash))
+			take.runs = append(take.runs, pgULID(fire.Start.Run.ID.ULID))
+			take.counts = append(take.counts, int32(len(fire.Start.Run.Events)))
+		}
 		for _, i := range request.Events {
 			names.share(i.Event)
-			for _, start := range i.Starts {
-				names.register(start.Waits)
-				if start.Rate != nil {
-					names.count(startKeyOf(start, start.Rate.Key))
-				}
-				if start.Place != nil {
-					names.count(startKeyOf(start, start.Place.Key))
-				}
-			}
 			if !request.Unrouted {
 				routed = append(routed, pgULID(i.Event.ID.ULID))
 				waitNames = append(waitNames, waitNamesOf(i.Event))
@@ -165,6 +173,7 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 	var revisions []pgsql.CatalogRevisionsRow
 	var inserted []pgsql.InsertEventsRow
 	var rerouted []pgsql.RouteEventsRow
+	var fired []pgtype.UUID
 	p := begin()
 	if err := names.lock(ctx, p); err != nil {
 		return nil, err
@@ -173,6 +182,9 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 	insertEvents(p, &inserted, e)
 	first, last := span(routed)
 	collect(p, &rerouted, pgsql.RouteEvents, first, last, routed, waitNames)
+	if len(take.runs) > 0 {
+		collectValues(p, &fired, pgsql.TakeBuffers, take.runs, take.counts)
+	}
 	if err := p.send(ctx, conn); err != nil {
 		return nil, fmt.Errorf("store events: %w", err)
 	}
@@ -183,6 +195,9 @@ func (in *ingestion) storeEvents(ctx context.Context, conn sender) ([]int, error
 	for _, row := range rerouted {
 		id := stepwell.EventID{ULID: row.ID.Bytes}
 		in.first[id], in.awaited[id] = true, !row.Routed
+	}
+	for _, run := range fired {
+		in.fired[stepwell.RunID{ULID: run.Bytes}] = true
 	}
 	return in.stale(revisions), nil
 }
@@ -229,6 +244,9 @@ func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store
 	if err := in.limitRates(ctx, conn, p); err != nil {
 		return nil, err
 	}
+	if err := in.fillBuffers(ctx, conn, p); err != nil {
+		return nil, err
+	}
 	if err := in.lockRuns(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -252,109 +270,4 @@ func (in *ingestion) storeRuns(ctx context.Context, conn sender, results []store
 		results[0].ForRunner = true // whoever gets the answer tells a runner
 	}
 	return nil, nil
-}
-
-func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
-	q := pgsql.New(p)
-	var runs pgsql.InsertRunsParams
-	var heads pgsql.InsertHeadsParams
-	var linkEvents, linkRuns, timed []pgtype.UUID
-	var deadlines []pgtype.Timestamptz
-	for _, start := range in.starts {
-		if start.result.Existed {
-			if start.allowed && start.result.ID != (stepwell.RunID{}) {
-				linkEvents = append(linkEvents, pgULID(start.event.ULID))
-				linkRuns = append(linkRuns, pgULID(start.result.ID.ULID))
-			}
-			continue
-		}
-		run, skipped := start.Run, start.result.Skip != stepwell.SkipNone
-		if skipped {
-			run = run.Skipped(start.result.Skip)
-			run.Existing = start.existing
-		}
-		if err := appendRun(&runs, &heads, run); err != nil {
-			return err
-		}
-		if skipped {
-			continue
-		}
-		heads.Timed = append(heads.Timed, !start.Deadline.IsZero())
-		heads.Places = append(heads.Places, start.place())
-		if !start.Deadline.IsZero() {
-			timed, deadlines = append(timed, pgULID(start.Run.ID.ULID)), append(deadlines, pgTime(start.Deadline))
-		}
-		for _, w := range start.Waits {
-			in.waits.add(w, start.Run.CreatedAt)
-		}
-	}
-	if len(runs.Ids) > 0 {
-		if err := q.InsertRuns(ctx, runs); err != nil {
-			return err
-		}
-	}
-	if len(heads.RunIds) > 0 {
-		if err := q.InsertHeads(ctx, heads); err != nil {
-			return err
-		}
-	}
-	if len(timed) > 0 {
-		if err := q.InsertDeadlines(ctx, timed, deadlines); err != nil {
-			return err
-		}
-	}
-	if err := in.waits.write(ctx, p); err != nil {
-		return err
-	}
-	if len(linkRuns) > 0 {
-		return q.InsertEventRuns(ctx, linkEvents, linkRuns)
-	}
-	return nil
-}
-
-func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run stepwell.Run) error {
-	limits, err := encodeLimits(run.Limits)
-	if err != nil {
-		return err
-	}
-	open, err := encodeOpen(run.Progress.Open)
-	if err != nil {
-		return err
-	}
-	id, environment, function := pgULID(run.ID.ULID), pgUUID(run.Environment.UUID), pgUUID(run.Function.UUID)
-	events := make([]string, len(run.Events))
-	for i, event := range run.Events {
-		text, err := pgULID(event.ULID).MarshalJSON()
-		if err != nil {
-			return fmt.Errorf("encode event id: %w", err)
-		}
-		events[i] = strings.Trim(string(text), `"`)
-	}
-	runs.Ids = append(runs.Ids, id)
-	runs.EnvironmentIds = append(runs.EnvironmentIds, environment)
-	runs.FunctionIds = append(runs.FunctionIds, function)
-	runs.FunctionVersions = append(runs.FunctionVersions, int32(run.FunctionVersion))
-	runs.EventIds = append(runs.EventIds, "{"+strings.Join(events, ",")+"}")
-	runs.EventNames = append(runs.EventNames, run.EventName)
-	runs.CreatedAt = append(runs.CreatedAt, pgTime(run.CreatedAt))
-	runs.PriorityNanos = append(runs.PriorityNanos, int64(run.Priority))
-	runs.Limits = append(runs.Limits, limits)
-	runs.Statuses = append(runs.Statuses, int16(run.Status))
-	runs.Skips = append(runs.Skips, int16(run.Skip))
-	runs.ExistingIds = append(runs.ExistingIds, nullableULID(run.Existing.ULID))
-	if run.Status.Ended() {
-		return nil
-	}
-
-	heads.RunIds = append(heads.RunIds, id)
-	heads.EnvironmentIds = append(heads.EnvironmentIds, environment)
-	heads.FunctionIds = append(heads.FunctionIds, function)
-	heads.PriorityNanos = append(heads.PriorityNanos, int64(run.Priority))
-	heads.Limits = append(heads.Limits, limits)
-	heads.RequestVersions = append(heads.RequestVersions, int32(run.Progress.RequestVersion))
-	heads.Open = append(heads.Open, open)
-	heads.DiscoveryCounts = append(heads.DiscoveryCounts, int32(run.Progress.DiscoveryCount))
-	heads.DueMinutes = append(heads.DueMinutes, dueMinute(run.Progress.Open))
-	heads.ParkedMinutes = append(heads.ParkedMinutes, parkedMinute(run.Progress.Open))
-	return nil
 }

@@ -174,13 +174,15 @@ func (s *Store) partitionDays(ctx context.Context, family string) ([]time.Time, 
 	return days, nil
 }
 
-// neededBy tells whether a live run needs what is between two ids. Events may be older than the run that they are of.
+// neededBy tells whether a live run, or one that is to start, needs what is between two ids. Events may be older than the run
+// that they are of.
 func neededBy(family string) string {
 	if family == "runs" {
 		return "SELECT EXISTS (SELECT 1 FROM heads WHERE run_id >= $1 AND run_id < $2)"
 	}
 	return `SELECT EXISTS (SELECT 1 FROM heads JOIN runs ON runs.id = heads.run_id, unnest(runs.event_ids) AS event_id
-		WHERE event_id >= $1 AND event_id < $2)`
+		WHERE event_id >= $1 AND event_id < $2) OR EXISTS (
+		SELECT 1 FROM buffers, unnest(buffers.event_ids) AS event_id WHERE event_id >= $1 AND event_id < $2)`
 }
 
 func (s *Store) dropDay(ctx context.Context, family string, day time.Time) error {

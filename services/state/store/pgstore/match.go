@@ -43,6 +43,20 @@ func (l *nameLocks) add(environment stepwell.EnvironmentID, name string, exclusi
 	l.addKey(environment.UUID[:], name, exclusive)
 }
 
+// start adds all that a start is decided by.
+func (l *nameLocks) start(start stepwell.RunStart) {
+	l.register(start.Waits)
+	if start.Rate != nil {
+		l.count(startKeyOf(start, start.Rate.Key))
+	}
+	if start.Place != nil {
+		l.count(startKeyOf(start, start.Place.Key))
+	}
+	if start.Buffering != nil {
+		l.count(bufferKeyOf(start, start.Buffering.KeyHash))
+	}
+}
+
 // count adds what a rate counts, or a place, so that its starts are decided one after the other.
 func (l *nameLocks) count(key startKey) { l.addKey(key.function.UUID[:], key.hash, true) }
 

@@ -93,6 +93,10 @@ func fillTables() []string {
 		`INSERT INTO start_keys (function_id, key_hash, run_id, started_at)
 		SELECT ` + nobody + `, decode(md5(n::text), 'hex'), id, at FROM seeds`,
 		`INSERT INTO deadlines (run_id, due_at) SELECT id, at + interval '1 minute' * n FROM seeds`,
+		`INSERT INTO buffers (run_id, environment_id, function_id, function_version, key_hash, batch, event_ids, event_name, event_at,
+			bytes, created_at, first_at, fire_at)
+		SELECT id, ` + nobody + `, ` + nobody + `, 1, decode(md5((n % 5000)::text), 'hex'), n % 2 = 0, ARRAY[id], 'e', at, 1, at, at,
+			at + interval '3 days' FROM seeds`,
 		`INSERT INTO rate_starts (function_id, key_hash, number, started_at)
 		SELECT ` + nobody + `, '', n + 1, at FROM seeds`,
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
@@ -311,6 +315,7 @@ func exercise(t *testing.T, s *pgstore.Store, round int) {
 	require.Len(t, loaded[0].State.Events, 2)
 	require.Equal(t, older, loaded[0].State.Events[0].ID)
 	match(t, s, requests[1].Events[0].Event)
+	fireBuffers(t, s, catalog.Revision)
 	schedule(t, s, function, catalog.Revision, round)
 	backlog(t, s)
 	read(t, s, environment, function.ID, requests[1].Events[0].Event.ID, runs[0])
@@ -333,6 +338,12 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 		start.Deadline = at().Add(time.Hour)
 		start.Place = &stepwell.Place{Key: fmt.Sprint("place", i)}
 		start.Rate = &stepwell.Rate{Key: fmt.Sprint("key", i%3), Limit: 1000, Period: time.Hour}
+		if i%4 == 2 {
+			start.Place = nil // it takes one when it starts
+			start.Buffering = &stepwell.Buffering{
+				KeyHash: stepwell.BufferKeyHash(true, true, fmt.Sprint(i%8)), SizeMax: 10, For: time.Minute, EventTime: at(),
+			}
+		}
 		requests = append(requests, store.Ingest{
 			Environment: function.Environment, Revision: revision, Now: at(),
 			Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{start}}},
@@ -426,6 +437,26 @@ func schedule(t *testing.T, s *pgstore.Store, function stepwell.Function, revisi
 		}
 	}
 	require.NoError(t, s.AdvanceSchedules(ctx, advances))
+}
+
+// fireBuffers fires those that are due.
+func fireBuffers(t *testing.T, s *pgstore.Store, revision int64) {
+	t.Helper()
+	due, _, err := s.DueBuffers(t.Context(), at().Add(time.Minute), 100)
+	require.NoError(t, err)
+	require.NotEmpty(t, due)
+	for _, buffer := range due {
+		require.False(t, buffer.Event.ID.IsZero())
+		require.Greater(t, len(buffer.Run.Events), 1)
+		results, err := s.Ingest(t.Context(), []store.Ingest{{
+			Environment: buffer.Run.Environment, Revision: revision, Now: at(), Fires: []store.Fire{{
+				Start: stepwell.RunStart{Run: buffer.Run.Skipped(stepwell.SkipFunctionArchived)}, KeyHash: buffer.KeyHash,
+			}},
+		}})
+		require.NoError(t, err)
+		require.NoError(t, results[0].Err)
+		require.Equal(t, stepwell.SkipFunctionArchived, results[0].Fired[0].Skip)
+	}
 }
 
 func backlog(t *testing.T, s *pgstore.Store) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -24,9 +25,13 @@ type startInProgress struct {
 	// keys decide about the start, if it has any besides its event's own id.
 	keys    []startKey
 	allowed bool
-	result  store.StartedRun
+	// fires tells that the start is of a buffer.
+	fires  bool
+	result store.StartedRun
 	// existing is the run because of which it is skipped.
 	existing stepwell.RunID
+	// put is what became of the event in a buffer; nil if it was put into none.
+	put *stepwell.Put
 }
 
 // place is the hash of the key of the run's place; nil if it has none.
@@ -35,6 +40,47 @@ func (s *startInProgress) place() []byte {
 		return nil
 	}
 	return []byte(startKeyOf(s.RunStart, s.Place.Key).hash)
+}
+
+// report is where the start led, and adds what follows from it.
+func (s *startInProgress) report(result *store.Ingested) store.StartedRun {
+	if s.result.Started() {
+		result.Opened = append(result.Opened, s.Run.Progress.Open...)
+	}
+	if s.put != nil {
+		result.Expect(s.put.FiresAt)
+	}
+	return s.result
+}
+
+// lost is the buffer of which no run will start because of the start; nil if there is none.
+func (s *startInProgress) lost() *stepwell.Buffer {
+	if s.put == nil {
+		return nil
+	}
+	return s.put.Lost
+}
+
+// leadsElsewhere tells whether the start led to a run that is not found by its event's id.
+func (s *startInProgress) leadsElsewhere() bool {
+	if s.result.Buffered {
+		return s.result.ID != s.Run.ID
+	}
+	return s.result.Existed && s.allowed && s.result.ID != (stepwell.RunID{})
+}
+
+// refusals are what changes in runs that invoked functions which do not start.
+func (s *startInProgress) refusals(now time.Time) []stepwell.Transition {
+	var all []stepwell.Transition
+	if lost := s.lost(); lost != nil {
+		if t, waiting := lost.Displace(now); waiting {
+			all = append(all, t)
+		}
+	}
+	if t, refused := store.Refusal(s.RunStart, s.result, now); refused {
+		all = append(all, t)
+	}
+	return all
 }
 
 // startKey is a start's key within its function, as a hash.
@@ -46,10 +92,11 @@ type startKey struct {
 // keyHashBytes is how much of a key's hash is kept.
 const keyHashBytes = 16
 
-// startKeysOf are the keys of a start. A run's id is derived from its event's, so that the event's own id needs no row.
+// startKeysOf are the keys of a start. A run's id is derived from its event's, so that the event's own id needs no row, unless
+// the event goes into a buffer: there is no run yet then, and may be one of another event.
 func startKeysOf(start stepwell.RunStart, event stepwell.EventID) []startKey {
 	var keys []startKey
-	if start.Key != event.String() {
+	if start.Key != event.String() || start.Buffering != nil {
 		keys = append(keys, startKeyOf(start, start.Key))
 	}
 	if start.Once != "" {
@@ -75,6 +122,12 @@ func (in *ingestion) resolveStarts(ctx context.Context, conn sender) error {
 	var known []pgtype.UUID
 	decided := map[stepwell.RunID]bool{}
 	for _, start := range in.starts {
+		if start.fires {
+			if start.allowed = in.fired[start.Run.ID]; !start.allowed {
+				known = append(known, pgULID(start.Run.ID.ULID))
+			}
+			continue
+		}
 		// The same request may be in the batch twice: a client that lost the answer.
 		start.allowed = in.first[start.event] && !decided[start.Run.ID]
 		decided[start.Run.ID] = true

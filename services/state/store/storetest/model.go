@@ -30,9 +30,11 @@ func RunModel(t *testing.T, driver store.Store, oracle func() store.Store) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(rt, t.Context(), driver, oracle(), checks.Add(1))
 		rt.Repeat(map[string]func(*rapid.T){
-			"ingest": m.ingest, "commit": m.commit, "claim": m.claim, "unpark": m.unpark, "sync": m.sync, "hold": m.hold, "compare": m.compare,
+			"ingest": m.ingest, "commit": m.commit, "claim": m.claim, "unpark": m.unpark, "sync": m.sync, "hold": m.hold,
+			"fire": m.fire, "compare": m.compare,
 		})
 		m.compare(rt)
+		m.fireAt(rt, m.now.Add(time.Minute)) // so that the next check does not see them
 	})
 }
 
@@ -202,7 +204,48 @@ func (m *model) start(event stepwell.Event) stepwell.RunStart {
 	if event.ReceivedAt.UnixMilli()%7 == 0 {
 		start.Run = run.Skipped(stepwell.SkipDrained)
 	}
+	if start.Buffering = buffering(event); start.Buffering != nil {
+		start.Place = nil // it takes one when it starts
+	}
 	return start
+}
+
+// buffering is how some events wait.
+func buffering(event stepwell.Event) *stepwell.Buffering {
+	var with stepwell.Buffering
+	n := event.ReceivedAt.UnixMilli()
+	switch n % 5 {
+	case 0:
+		with = debounce("")
+		with.Within = 8 * time.Millisecond
+	case 1, 2:
+		with = batch(event.Key, 3)
+	default:
+		return nil
+	}
+	with.For, with.EventTime = 5*time.Millisecond, event.ReceivedAt.Add(-time.Duration(n%3)*4*time.Millisecond)
+	return &with
+}
+
+// fire fires what is due, or will be soon.
+func (m *model) fire(t *rapid.T) {
+	m.fireAt(t, m.now.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "ahead"))*time.Millisecond))
+}
+
+func (m *model) fireAt(t *rapid.T, at time.Time) {
+	due := each(t, m, func(s store.Store) ([]store.DueBuffer, error) {
+		due, _, err := s.DueBuffers(m.ctx, at, store.PageMax)
+		return slices.DeleteFunc(due, func(b store.DueBuffer) bool { return b.Run.Environment != m.environment }), err
+	})
+	for _, buffer := range due {
+		request := firing(buffer, at)
+		request.Revision = m.revision
+		if buffer.Batch {
+			request.Fires[0].Start.Place = &stepwell.Place{}
+		}
+		results := each(t, m, func(s store.Store) ([]store.Ingested, error) { return s.Ingest(m.ctx, []store.Ingest{request}) })
+		m.items = append(m.items, results[0].Opened...)
+	}
 }
 
 func (m *model) commit(t *rapid.T) {
@@ -303,6 +346,9 @@ func (m *model) compare(t *rapid.T) {
 		var states []stepwell.RunState
 		for _, run := range m.runs {
 			state, err := store.LoadRun(m.ctx, s, run.ID)
+			if errors.Is(err, stepwell.ErrNotFound) {
+				continue // it waits in a buffer, or its event is in the batch of another
+			}
 			if err != nil {
 				return nil, err
 			}

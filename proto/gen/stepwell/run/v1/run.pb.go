@@ -105,6 +105,10 @@ const (
 	SkipReason_SKIP_REASON_FUNCTION_PAUSED SkipReason = 4
 	// An operator drains the function.
 	SkipReason_SKIP_REASON_FUNCTION_DRAINED SkipReason = 5
+	// A later event took its place.
+	SkipReason_SKIP_REASON_DEBOUNCED SkipReason = 6
+	// The function was gone when it was to start.
+	SkipReason_SKIP_REASON_FUNCTION_ARCHIVED SkipReason = 7
 )
 
 // Enum value maps for SkipReason.
@@ -116,14 +120,18 @@ var (
 		3: "SKIP_REASON_SINGLETON",
 		4: "SKIP_REASON_FUNCTION_PAUSED",
 		5: "SKIP_REASON_FUNCTION_DRAINED",
+		6: "SKIP_REASON_DEBOUNCED",
+		7: "SKIP_REASON_FUNCTION_ARCHIVED",
 	}
 	SkipReason_value = map[string]int32{
-		"SKIP_REASON_UNSPECIFIED":      0,
-		"SKIP_REASON_NONE":             1,
-		"SKIP_REASON_RATE_LIMITED":     2,
-		"SKIP_REASON_SINGLETON":        3,
-		"SKIP_REASON_FUNCTION_PAUSED":  4,
-		"SKIP_REASON_FUNCTION_DRAINED": 5,
+		"SKIP_REASON_UNSPECIFIED":       0,
+		"SKIP_REASON_NONE":              1,
+		"SKIP_REASON_RATE_LIMITED":      2,
+		"SKIP_REASON_SINGLETON":         3,
+		"SKIP_REASON_FUNCTION_PAUSED":   4,
+		"SKIP_REASON_FUNCTION_DRAINED":  5,
+		"SKIP_REASON_DEBOUNCED":         6,
+		"SKIP_REASON_FUNCTION_ARCHIVED": 7,
 	}
 )
 
@@ -690,7 +698,7 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x14RUN_STATUS_COMPLETED\x10\x02\x12\x15\n" +
 	"\x11RUN_STATUS_FAILED\x10\x03\x12\x18\n" +
 	"\x14RUN_STATUS_CANCELLED\x10\x04\x12\x16\n" +
-	"\x12RUN_STATUS_SKIPPED\x10\x05*\xbb\x01\n" +
+	"\x12RUN_STATUS_SKIPPED\x10\x05*\xf9\x01\n" +
 	"\n" +
 	"SkipReason\x12\x1b\n" +
 	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -698,7 +706,9 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x18SKIP_REASON_RATE_LIMITED\x10\x02\x12\x19\n" +
 	"\x15SKIP_REASON_SINGLETON\x10\x03\x12\x1f\n" +
 	"\x1bSKIP_REASON_FUNCTION_PAUSED\x10\x04\x12 \n" +
-	"\x1cSKIP_REASON_FUNCTION_DRAINED\x10\x05B\xbb\x01\n" +
+	"\x1cSKIP_REASON_FUNCTION_DRAINED\x10\x05\x12\x19\n" +
+	"\x15SKIP_REASON_DEBOUNCED\x10\x06\x12!\n" +
+	"\x1dSKIP_REASON_FUNCTION_ARCHIVED\x10\aB\xbb\x01\n" +
 	"\x13com.stepwell.run.v1B\bRunProtoP\x01Z<github.com/stepwell/stepwell/proto/gen/stepwell/run/v1;runv1\xa2\x02\x03SRX\xaa\x02\x0fStepwell.Run.V1\xca\x02\x0fStepwell\\Run\\V1\xe2\x02\x1bStepwell\\Run\\V1\\GPBMetadata\xea\x02\x11Stepwell::Run::V1b\x06proto3"
 
 var (

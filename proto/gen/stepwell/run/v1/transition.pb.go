@@ -608,7 +608,9 @@ type RunStart struct {
 	// When somebody is to look whether it takes too long.
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// What it takes and keeps until it ends.
-	Place         *Place `protobuf:"bytes,8,opt,name=place,proto3" json:"place,omitempty"`
+	Place *Place `protobuf:"bytes,8,opt,name=place,proto3" json:"place,omitempty"`
+	// Keeps it from starting now.
+	Buffering     *Buffering `protobuf:"bytes,9,opt,name=buffering,proto3" json:"buffering,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +701,13 @@ func (x *RunStart) GetPlace() *Place {
 	return nil
 }
 
+func (x *RunStart) GetBuffering() *Buffering {
+	if x != nil {
+		return x.Buffering
+	}
+	return nil
+}
+
 // Place is that of a singleton: at most one live run of the function has the place of a key.
 type Place struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -763,6 +772,215 @@ func (x *Place) GetRefused() *Resume {
 	return nil
 }
 
+// Buffering has an event wait in a buffer, from which a run is started later.
+type Buffering struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Finds the buffer within the function.
+	KeyHash []byte `protobuf:"bytes,1,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
+	// How many events a batch takes; 0 for a debounce, which keeps the latest.
+	SizeMax int32 `protobuf:"varint,2,opt,name=size_max,json=sizeMax,proto3" json:"size_max,omitempty"`
+	// How long it waits: a debounce from each event on, a batch from its first.
+	For *durationpb.Duration `protobuf:"bytes,3,opt,name=for,proto3" json:"for,omitempty"`
+	// How long a debounce waits after its first event at most; not set for no bound.
+	Within *durationpb.Duration `protobuf:"bytes,4,opt,name=within,proto3" json:"within,omitempty"`
+	// The event's own time.
+	EventTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	// What the event takes.
+	Bytes int64 `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// What ends in the run that invoked the function if another event takes this one's place.
+	Displaced     *Resume `protobuf:"bytes,7,opt,name=displaced,proto3" json:"displaced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Buffering) Reset() {
+	*x = Buffering{}
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Buffering) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Buffering) ProtoMessage() {}
+
+func (x *Buffering) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Buffering.ProtoReflect.Descriptor instead.
+func (*Buffering) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Buffering) GetKeyHash() []byte {
+	if x != nil {
+		return x.KeyHash
+	}
+	return nil
+}
+
+func (x *Buffering) GetSizeMax() int32 {
+	if x != nil {
+		return x.SizeMax
+	}
+	return 0
+}
+
+func (x *Buffering) GetFor() *durationpb.Duration {
+	if x != nil {
+		return x.For
+	}
+	return nil
+}
+
+func (x *Buffering) GetWithin() *durationpb.Duration {
+	if x != nil {
+		return x.Within
+	}
+	return nil
+}
+
+func (x *Buffering) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
+func (x *Buffering) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Buffering) GetDisplaced() *Resume {
+	if x != nil {
+		return x.Displaced
+	}
+	return nil
+}
+
+// Buffer holds events until its time comes, and then starts one run.
+type Buffer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run that is to start, as far as it is known.
+	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// Finds it within the function.
+	KeyHash []byte `protobuf:"bytes,2,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
+	// It is a batch, else a debounce.
+	Batch bool `protobuf:"varint,3,opt,name=batch,proto3" json:"batch,omitempty"`
+	// When its first event came.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// When it fires.
+	FireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=fire_time,json=fireTime,proto3" json:"fire_time,omitempty"`
+	// The own time of the event that a debounce has.
+	EventTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	// What its events take.
+	Bytes int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// What ends in the run that invoked the function if another event takes this one's place.
+	Displaced     *Resume `protobuf:"bytes,8,opt,name=displaced,proto3" json:"displaced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Buffer) Reset() {
+	*x = Buffer{}
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Buffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Buffer) ProtoMessage() {}
+
+func (x *Buffer) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Buffer.ProtoReflect.Descriptor instead.
+func (*Buffer) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Buffer) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *Buffer) GetKeyHash() []byte {
+	if x != nil {
+		return x.KeyHash
+	}
+	return nil
+}
+
+func (x *Buffer) GetBatch() bool {
+	if x != nil {
+		return x.Batch
+	}
+	return false
+}
+
+func (x *Buffer) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *Buffer) GetFireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FireTime
+	}
+	return nil
+}
+
+func (x *Buffer) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
+func (x *Buffer) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Buffer) GetDisplaced() *Resume {
+	if x != nil {
+		return x.Displaced
+	}
+	return nil
+}
+
 // Deadline is when somebody is to look whether a run takes too long.
 type Deadline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -776,7 +994,7 @@ type Deadline struct {
 
 func (x *Deadline) Reset() {
 	*x = Deadline{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +1006,7 @@ func (x *Deadline) String() string {
 func (*Deadline) ProtoMessage() {}
 
 func (x *Deadline) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[7]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +1019,7 @@ func (x *Deadline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deadline.ProtoReflect.Descriptor instead.
 func (*Deadline) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{7}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Deadline) GetRunId() []byte {
@@ -833,7 +1051,7 @@ type Rate struct {
 
 func (x *Rate) Reset() {
 	*x = Rate{}
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[8]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1063,7 @@ func (x *Rate) String() string {
 func (*Rate) ProtoMessage() {}
 
 func (x *Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_run_v1_transition_proto_msgTypes[8]
+	mi := &file_stepwell_run_v1_transition_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1076,7 @@ func (x *Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rate.ProtoReflect.Descriptor instead.
 func (*Rate) Descriptor() ([]byte, []int) {
-	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{8}
+	return file_stepwell_run_v1_transition_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Rate) GetKey() string {
@@ -935,7 +1153,7 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
-	"\breplaces\x18\v \x01(\bR\breplaces\"\xc9\x02\n" +
+	"\breplaces\x18\v \x01(\bR\breplaces\"\x83\x03\n" +
 	"\bRunStart\x12&\n" +
 	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12+\n" +
@@ -944,11 +1162,32 @@ const file_stepwell_run_v1_transition_proto_rawDesc = "" +
 	"\arefused\x18\x05 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\x12)\n" +
 	"\x04rate\x18\x06 \x01(\v2\x15.stepwell.run.v1.RateR\x04rate\x126\n" +
 	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12,\n" +
-	"\x05place\x18\b \x01(\v2\x16.stepwell.run.v1.PlaceR\x05place\"b\n" +
+	"\x05place\x18\b \x01(\v2\x16.stepwell.run.v1.PlaceR\x05place\x128\n" +
+	"\tbuffering\x18\t \x01(\v2\x1a.stepwell.run.v1.BufferingR\tbuffering\"b\n" +
 	"\x05Place\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05takes\x18\x02 \x01(\bR\x05takes\x121\n" +
-	"\arefused\x18\x03 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\"Q\n" +
+	"\arefused\x18\x03 \x01(\v2\x17.stepwell.run.v1.ResumeR\arefused\"\xa9\x02\n" +
+	"\tBuffering\x12\x19\n" +
+	"\bkey_hash\x18\x01 \x01(\fR\akeyHash\x12\x19\n" +
+	"\bsize_max\x18\x02 \x01(\x05R\asizeMax\x12+\n" +
+	"\x03for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03for\x121\n" +
+	"\x06within\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06within\x129\n" +
+	"\n" +
+	"event_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12\x14\n" +
+	"\x05bytes\x18\x06 \x01(\x03R\x05bytes\x125\n" +
+	"\tdisplaced\x18\a \x01(\v2\x17.stepwell.run.v1.ResumeR\tdisplaced\"\xdd\x02\n" +
+	"\x06Buffer\x12&\n" +
+	"\x03run\x18\x01 \x01(\v2\x14.stepwell.run.v1.RunR\x03run\x12\x19\n" +
+	"\bkey_hash\x18\x02 \x01(\fR\akeyHash\x12\x14\n" +
+	"\x05batch\x18\x03 \x01(\bR\x05batch\x129\n" +
+	"\n" +
+	"first_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x127\n" +
+	"\tfire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bfireTime\x129\n" +
+	"\n" +
+	"event_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x03R\x05bytes\x125\n" +
+	"\tdisplaced\x18\b \x01(\v2\x17.stepwell.run.v1.ResumeR\tdisplaced\"Q\n" +
 	"\bDeadline\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\fR\x05runId\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"a\n" +
@@ -976,7 +1215,7 @@ func file_stepwell_run_v1_transition_proto_rawDescGZIP() []byte {
 }
 
 var file_stepwell_run_v1_transition_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_stepwell_run_v1_transition_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(WaitKind)(0),                 // 0: stepwell.run.v1.WaitKind
 	(*Transition)(nil),            // 1: stepwell.run.v1.Transition
@@ -986,50 +1225,62 @@ var file_stepwell_run_v1_transition_proto_goTypes = []any{
 	(*Wait)(nil),                  // 5: stepwell.run.v1.Wait
 	(*RunStart)(nil),              // 6: stepwell.run.v1.RunStart
 	(*Place)(nil),                 // 7: stepwell.run.v1.Place
-	(*Deadline)(nil),              // 8: stepwell.run.v1.Deadline
-	(*Rate)(nil),                  // 9: stepwell.run.v1.Rate
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*Attempt)(nil),               // 11: stepwell.run.v1.Attempt
-	(*Step)(nil),                  // 12: stepwell.run.v1.Step
-	(*Item)(nil),                  // 13: stepwell.run.v1.Item
-	(*v1.Event)(nil),              // 14: stepwell.event.v1.Event
-	(RunStatus)(0),                // 15: stepwell.run.v1.RunStatus
-	(*Run)(nil),                   // 16: stepwell.run.v1.Run
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*Buffering)(nil),             // 8: stepwell.run.v1.Buffering
+	(*Buffer)(nil),                // 9: stepwell.run.v1.Buffer
+	(*Deadline)(nil),              // 10: stepwell.run.v1.Deadline
+	(*Rate)(nil),                  // 11: stepwell.run.v1.Rate
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Attempt)(nil),               // 13: stepwell.run.v1.Attempt
+	(*Step)(nil),                  // 14: stepwell.run.v1.Step
+	(*Item)(nil),                  // 15: stepwell.run.v1.Item
+	(*v1.Event)(nil),              // 16: stepwell.event.v1.Event
+	(RunStatus)(0),                // 17: stepwell.run.v1.RunStatus
+	(*Run)(nil),                   // 18: stepwell.run.v1.Run
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
 }
 var file_stepwell_run_v1_transition_proto_depIdxs = []int32{
-	10, // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	11, // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
-	12, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
+	12, // 0: stepwell.run.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	13, // 1: stepwell.run.v1.Transition.attempt:type_name -> stepwell.run.v1.Attempt
+	14, // 2: stepwell.run.v1.Transition.records:type_name -> stepwell.run.v1.Step
 	2,  // 3: stepwell.run.v1.Transition.opens:type_name -> stepwell.run.v1.Opening
-	13, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
+	15, // 4: stepwell.run.v1.Transition.retry:type_name -> stepwell.run.v1.Item
 	3,  // 5: stepwell.run.v1.Transition.end:type_name -> stepwell.run.v1.End
-	12, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
-	13, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
+	14, // 6: stepwell.run.v1.Opening.step:type_name -> stepwell.run.v1.Step
+	15, // 7: stepwell.run.v1.Opening.item:type_name -> stepwell.run.v1.Item
 	5,  // 8: stepwell.run.v1.Opening.wait:type_name -> stepwell.run.v1.Wait
-	14, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
-	15, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
-	14, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
+	16, // 9: stepwell.run.v1.Opening.emits:type_name -> stepwell.event.v1.Event
+	17, // 10: stepwell.run.v1.End.status:type_name -> stepwell.run.v1.RunStatus
+	16, // 11: stepwell.run.v1.End.emits:type_name -> stepwell.event.v1.Event
 	4,  // 12: stepwell.run.v1.End.resumes:type_name -> stepwell.run.v1.Resume
-	12, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
+	14, // 13: stepwell.run.v1.Resume.step:type_name -> stepwell.run.v1.Step
 	0,  // 14: stepwell.run.v1.Wait.kind:type_name -> stepwell.run.v1.WaitKind
-	13, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
-	10, // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
-	10, // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
-	16, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
+	15, // 15: stepwell.run.v1.Wait.item:type_name -> stepwell.run.v1.Item
+	12, // 16: stepwell.run.v1.Wait.since:type_name -> google.protobuf.Timestamp
+	12, // 17: stepwell.run.v1.Wait.until:type_name -> google.protobuf.Timestamp
+	18, // 18: stepwell.run.v1.RunStart.run:type_name -> stepwell.run.v1.Run
 	5,  // 19: stepwell.run.v1.RunStart.waits:type_name -> stepwell.run.v1.Wait
 	4,  // 20: stepwell.run.v1.RunStart.refused:type_name -> stepwell.run.v1.Resume
-	9,  // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
-	10, // 22: stepwell.run.v1.RunStart.deadline:type_name -> google.protobuf.Timestamp
+	11, // 21: stepwell.run.v1.RunStart.rate:type_name -> stepwell.run.v1.Rate
+	12, // 22: stepwell.run.v1.RunStart.deadline:type_name -> google.protobuf.Timestamp
 	7,  // 23: stepwell.run.v1.RunStart.place:type_name -> stepwell.run.v1.Place
-	4,  // 24: stepwell.run.v1.Place.refused:type_name -> stepwell.run.v1.Resume
-	10, // 25: stepwell.run.v1.Deadline.time:type_name -> google.protobuf.Timestamp
-	17, // 26: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	8,  // 24: stepwell.run.v1.RunStart.buffering:type_name -> stepwell.run.v1.Buffering
+	4,  // 25: stepwell.run.v1.Place.refused:type_name -> stepwell.run.v1.Resume
+	19, // 26: stepwell.run.v1.Buffering.for:type_name -> google.protobuf.Duration
+	19, // 27: stepwell.run.v1.Buffering.within:type_name -> google.protobuf.Duration
+	12, // 28: stepwell.run.v1.Buffering.event_time:type_name -> google.protobuf.Timestamp
+	4,  // 29: stepwell.run.v1.Buffering.displaced:type_name -> stepwell.run.v1.Resume
+	18, // 30: stepwell.run.v1.Buffer.run:type_name -> stepwell.run.v1.Run
+	12, // 31: stepwell.run.v1.Buffer.first_time:type_name -> google.protobuf.Timestamp
+	12, // 32: stepwell.run.v1.Buffer.fire_time:type_name -> google.protobuf.Timestamp
+	12, // 33: stepwell.run.v1.Buffer.event_time:type_name -> google.protobuf.Timestamp
+	4,  // 34: stepwell.run.v1.Buffer.displaced:type_name -> stepwell.run.v1.Resume
+	12, // 35: stepwell.run.v1.Deadline.time:type_name -> google.protobuf.Timestamp
+	19, // 36: stepwell.run.v1.Rate.period:type_name -> google.protobuf.Duration
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_transition_proto_init() }
@@ -1046,7 +1297,7 @@ func file_stepwell_run_v1_transition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_transition_proto_rawDesc), len(file_stepwell_run_v1_transition_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

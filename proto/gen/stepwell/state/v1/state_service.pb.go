@@ -142,7 +142,9 @@ type Ingest struct {
 	// The span below which it was decided, as in stepwell.event.v1.Event; empty if nobody traces it.
 	Trace []byte `protobuf:"bytes,6,opt,name=trace,proto3" json:"trace,omitempty"`
 	// Ends of runs from which starts take their place; those that are not needed are not applied.
-	Cancels       []*v1.Transition `protobuf:"bytes,7,rep,name=cancels,proto3" json:"cancels,omitempty"`
+	Cancels []*v1.Transition `protobuf:"bytes,7,rep,name=cancels,proto3" json:"cancels,omitempty"`
+	// Buffers that start their runs.
+	Fires         []*Fire `protobuf:"bytes,8,rep,name=fires,proto3" json:"fires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +228,68 @@ func (x *Ingest) GetCancels() []*v1.Transition {
 	return nil
 }
 
+func (x *Ingest) GetFires() []*Fire {
+	if x != nil {
+		return x.Fires
+	}
+	return nil
+}
+
+// Fire starts the run of a buffer, and removes the buffer.
+type Fire struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run, with all events of the buffer.
+	Start *v1.RunStart `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// The buffer's.
+	KeyHash       []byte `protobuf:"bytes,2,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fire) Reset() {
+	*x = Fire{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fire) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fire) ProtoMessage() {}
+
+func (x *Fire) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fire.ProtoReflect.Descriptor instead.
+func (*Fire) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Fire) GetStart() *v1.RunStart {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *Fire) GetKeyHash() []byte {
+	if x != nil {
+		return x.KeyHash
+	}
+	return nil
+}
+
 // IngestEvent is an event and what it starts.
 type IngestEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -241,7 +305,7 @@ type IngestEvent struct {
 
 func (x *IngestEvent) Reset() {
 	*x = IngestEvent{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[3]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -253,7 +317,7 @@ func (x *IngestEvent) String() string {
 func (*IngestEvent) ProtoMessage() {}
 
 func (x *IngestEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[3]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -266,7 +330,7 @@ func (x *IngestEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestEvent.ProtoReflect.Descriptor instead.
 func (*IngestEvent) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{3}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *IngestEvent) GetEvent() *v11.Event {
@@ -301,7 +365,7 @@ type IngestResponse struct {
 
 func (x *IngestResponse) Reset() {
 	*x = IngestResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[4]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +377,7 @@ func (x *IngestResponse) String() string {
 func (*IngestResponse) ProtoMessage() {}
 
 func (x *IngestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[4]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +390,7 @@ func (x *IngestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestResponse.ProtoReflect.Descriptor instead.
 func (*IngestResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{4}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *IngestResponse) GetResults() []*Ingested {
@@ -352,14 +416,18 @@ type Ingested struct {
 	// It left something else for a runner to look at.
 	ForRunner bool `protobuf:"varint,6,opt,name=for_runner,json=forRunner,proto3" json:"for_runner,omitempty"`
 	// The runs of which the place was taken: ULIDs, 16 bytes each.
-	Cancelled     [][]byte `protobuf:"bytes,7,rep,name=cancelled,proto3" json:"cancelled,omitempty"`
+	Cancelled [][]byte `protobuf:"bytes,7,rep,name=cancelled,proto3" json:"cancelled,omitempty"`
+	// For each fire.
+	Fired []*StartedRun `protobuf:"bytes,8,rep,name=fired,proto3" json:"fired,omitempty"`
+	// When the first of the buffers fires that have taken an event.
+	FireTime      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=fire_time,json=fireTime,proto3" json:"fire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ingested) Reset() {
 	*x = Ingested{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[5]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -371,7 +439,7 @@ func (x *Ingested) String() string {
 func (*Ingested) ProtoMessage() {}
 
 func (x *Ingested) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[5]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -384,7 +452,7 @@ func (x *Ingested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ingested.ProtoReflect.Descriptor instead.
 func (*Ingested) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{5}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Ingested) GetFailure() *Failure {
@@ -436,6 +504,20 @@ func (x *Ingested) GetCancelled() [][]byte {
 	return nil
 }
 
+func (x *Ingested) GetFired() []*StartedRun {
+	if x != nil {
+		return x.Fired
+	}
+	return nil
+}
+
+func (x *Ingested) GetFireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FireTime
+	}
+	return nil
+}
+
 // IngestedEvent reports on one event.
 type IngestedEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -447,7 +529,7 @@ type IngestedEvent struct {
 
 func (x *IngestedEvent) Reset() {
 	*x = IngestedEvent{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[6]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +541,7 @@ func (x *IngestedEvent) String() string {
 func (*IngestedEvent) ProtoMessage() {}
 
 func (x *IngestedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[6]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +554,7 @@ func (x *IngestedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestedEvent.ProtoReflect.Descriptor instead.
 func (*IngestedEvent) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{6}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IngestedEvent) GetRuns() []*StartedRun {
@@ -492,14 +574,18 @@ type StartedRun struct {
 	// It was recorded as skipped now.
 	Skipped bool `protobuf:"varint,3,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	// Why it was.
-	Skip          v1.SkipReason `protobuf:"varint,4,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
+	Skip v1.SkipReason `protobuf:"varint,4,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
+	// Its event is in a buffer now.
+	Buffered bool `protobuf:"varint,5,opt,name=buffered,proto3" json:"buffered,omitempty"`
+	// The run of an earlier event was recorded as skipped now, in favour of this one.
+	Displaces     bool `protobuf:"varint,6,opt,name=displaces,proto3" json:"displaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartedRun) Reset() {
 	*x = StartedRun{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[7]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +597,7 @@ func (x *StartedRun) String() string {
 func (*StartedRun) ProtoMessage() {}
 
 func (x *StartedRun) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[7]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +610,7 @@ func (x *StartedRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartedRun.ProtoReflect.Descriptor instead.
 func (*StartedRun) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{7}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StartedRun) GetId() []byte {
@@ -555,6 +641,20 @@ func (x *StartedRun) GetSkip() v1.SkipReason {
 	return v1.SkipReason(0)
 }
 
+func (x *StartedRun) GetBuffered() bool {
+	if x != nil {
+		return x.Buffered
+	}
+	return false
+}
+
+func (x *StartedRun) GetDisplaces() bool {
+	if x != nil {
+		return x.Displaces
+	}
+	return false
+}
+
 // PlaceKey names the place of a singleton.
 type PlaceKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -568,7 +668,7 @@ type PlaceKey struct {
 
 func (x *PlaceKey) Reset() {
 	*x = PlaceKey{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +680,7 @@ func (x *PlaceKey) String() string {
 func (*PlaceKey) ProtoMessage() {}
 
 func (x *PlaceKey) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[8]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +693,7 @@ func (x *PlaceKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceKey.ProtoReflect.Descriptor instead.
 func (*PlaceKey) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{8}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PlaceKey) GetFunctionId() []byte {
@@ -621,7 +721,7 @@ type ListHoldersRequest struct {
 
 func (x *ListHoldersRequest) Reset() {
 	*x = ListHoldersRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +733,7 @@ func (x *ListHoldersRequest) String() string {
 func (*ListHoldersRequest) ProtoMessage() {}
 
 func (x *ListHoldersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[9]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +746,7 @@ func (x *ListHoldersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldersRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldersRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{9}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListHoldersRequest) GetPlaces() []*PlaceKey {
@@ -667,7 +767,7 @@ type ListHoldersResponse struct {
 
 func (x *ListHoldersResponse) Reset() {
 	*x = ListHoldersResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +779,7 @@ func (x *ListHoldersResponse) String() string {
 func (*ListHoldersResponse) ProtoMessage() {}
 
 func (x *ListHoldersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[10]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +792,7 @@ func (x *ListHoldersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldersResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldersResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{10}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListHoldersResponse) GetRunIds() [][]byte {
@@ -713,7 +813,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +825,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[11]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +838,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{11}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CommitRequest) GetTransitions() []*v1.Transition {
@@ -759,7 +859,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +871,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[12]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +884,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{12}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CommitResponse) GetResults() []*Committed {
@@ -813,7 +913,7 @@ type Committed struct {
 
 func (x *Committed) Reset() {
 	*x = Committed{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +925,7 @@ func (x *Committed) String() string {
 func (*Committed) ProtoMessage() {}
 
 func (x *Committed) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[13]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +938,7 @@ func (x *Committed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Committed.ProtoReflect.Descriptor instead.
 func (*Committed) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{13}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Committed) GetFailure() *Failure {
@@ -891,7 +991,7 @@ type ClaimRequest struct {
 
 func (x *ClaimRequest) Reset() {
 	*x = ClaimRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1003,7 @@ func (x *ClaimRequest) String() string {
 func (*ClaimRequest) ProtoMessage() {}
 
 func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[14]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1016,7 @@ func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
 func (*ClaimRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{14}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ClaimRequest) GetItemId() string {
@@ -949,7 +1049,7 @@ type ClaimResponse struct {
 
 func (x *ClaimResponse) Reset() {
 	*x = ClaimResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -961,7 +1061,7 @@ func (x *ClaimResponse) String() string {
 func (*ClaimResponse) ProtoMessage() {}
 
 func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[15]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -974,7 +1074,7 @@ func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimResponse.ProtoReflect.Descriptor instead.
 func (*ClaimResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{15}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{16}
 }
 
 // LoadRunsRequest names runs.
@@ -988,7 +1088,7 @@ type LoadRunsRequest struct {
 
 func (x *LoadRunsRequest) Reset() {
 	*x = LoadRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1100,7 @@ func (x *LoadRunsRequest) String() string {
 func (*LoadRunsRequest) ProtoMessage() {}
 
 func (x *LoadRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[16]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1113,7 @@ func (x *LoadRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRunsRequest.ProtoReflect.Descriptor instead.
 func (*LoadRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{16}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LoadRunsRequest) GetRunIds() [][]byte {
@@ -1035,7 +1135,7 @@ type LoadRunsResponse struct {
 
 func (x *LoadRunsResponse) Reset() {
 	*x = LoadRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1147,7 @@ func (x *LoadRunsResponse) String() string {
 func (*LoadRunsResponse) ProtoMessage() {}
 
 func (x *LoadRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[17]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1160,7 @@ func (x *LoadRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRunsResponse.ProtoReflect.Descriptor instead.
 func (*LoadRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{17}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LoadRunsResponse) GetRuns() []*LoadedRun {
@@ -1083,7 +1183,7 @@ type LoadedRun struct {
 
 func (x *LoadedRun) Reset() {
 	*x = LoadedRun{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1195,7 @@ func (x *LoadedRun) String() string {
 func (*LoadedRun) ProtoMessage() {}
 
 func (x *LoadedRun) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[18]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1208,7 @@ func (x *LoadedRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedRun.ProtoReflect.Descriptor instead.
 func (*LoadedRun) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{18}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LoadedRun) GetFailure() *Failure {
@@ -1138,7 +1238,7 @@ type SyncAppRequest struct {
 
 func (x *SyncAppRequest) Reset() {
 	*x = SyncAppRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1250,7 @@ func (x *SyncAppRequest) String() string {
 func (*SyncAppRequest) ProtoMessage() {}
 
 func (x *SyncAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[19]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1263,7 @@ func (x *SyncAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncAppRequest.ProtoReflect.Descriptor instead.
 func (*SyncAppRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{19}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SyncAppRequest) GetApp() *v12.App {
@@ -1191,7 +1291,7 @@ type SyncAppResponse struct {
 
 func (x *SyncAppResponse) Reset() {
 	*x = SyncAppResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1303,7 @@ func (x *SyncAppResponse) String() string {
 func (*SyncAppResponse) ProtoMessage() {}
 
 func (x *SyncAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[20]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1316,7 @@ func (x *SyncAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncAppResponse.ProtoReflect.Descriptor instead.
 func (*SyncAppResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{20}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SyncAppResponse) GetModified() bool {
@@ -1241,7 +1341,7 @@ type HoldFunctionRequest struct {
 
 func (x *HoldFunctionRequest) Reset() {
 	*x = HoldFunctionRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1353,7 @@ func (x *HoldFunctionRequest) String() string {
 func (*HoldFunctionRequest) ProtoMessage() {}
 
 func (x *HoldFunctionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[21]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1366,7 @@ func (x *HoldFunctionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldFunctionRequest.ProtoReflect.Descriptor instead.
 func (*HoldFunctionRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{21}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HoldFunctionRequest) GetEnvironmentId() []byte {
@@ -1299,7 +1399,7 @@ type HoldFunctionResponse struct {
 
 func (x *HoldFunctionResponse) Reset() {
 	*x = HoldFunctionResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1411,7 @@ func (x *HoldFunctionResponse) String() string {
 func (*HoldFunctionResponse) ProtoMessage() {}
 
 func (x *HoldFunctionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[22]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1424,7 @@ func (x *HoldFunctionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldFunctionResponse.ProtoReflect.Descriptor instead.
 func (*HoldFunctionResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{22}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
 }
 
 // ListFunctionsRequest asks for a catalog.
@@ -1340,7 +1440,7 @@ type ListFunctionsRequest struct {
 
 func (x *ListFunctionsRequest) Reset() {
 	*x = ListFunctionsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1452,7 @@ func (x *ListFunctionsRequest) String() string {
 func (*ListFunctionsRequest) ProtoMessage() {}
 
 func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[23]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1465,7 @@ func (x *ListFunctionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsRequest.ProtoReflect.Descriptor instead.
 func (*ListFunctionsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{23}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListFunctionsRequest) GetEnvironmentId() []byte {
@@ -1397,7 +1497,7 @@ type ListFunctionsResponse struct {
 
 func (x *ListFunctionsResponse) Reset() {
 	*x = ListFunctionsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1509,7 @@ func (x *ListFunctionsResponse) String() string {
 func (*ListFunctionsResponse) ProtoMessage() {}
 
 func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[24]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1522,7 @@ func (x *ListFunctionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFunctionsResponse.ProtoReflect.Descriptor instead.
 func (*ListFunctionsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{24}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListFunctionsResponse) GetRevision() int64 {
@@ -1461,7 +1561,7 @@ type ListDueItemsRequest struct {
 
 func (x *ListDueItemsRequest) Reset() {
 	*x = ListDueItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1573,7 @@ func (x *ListDueItemsRequest) String() string {
 func (*ListDueItemsRequest) ProtoMessage() {}
 
 func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[25]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1586,7 @@ func (x *ListDueItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListDueItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{25}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDueItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1523,7 +1623,7 @@ type ListDueItemsResponse struct {
 
 func (x *ListDueItemsResponse) Reset() {
 	*x = ListDueItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1635,7 @@ func (x *ListDueItemsResponse) String() string {
 func (*ListDueItemsResponse) ProtoMessage() {}
 
 func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[26]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1648,7 @@ func (x *ListDueItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListDueItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{26}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListDueItemsResponse) GetItems() []*v1.Item {
@@ -1578,7 +1678,7 @@ type ListParkedItemsRequest struct {
 
 func (x *ListParkedItemsRequest) Reset() {
 	*x = ListParkedItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1690,7 @@ func (x *ListParkedItemsRequest) String() string {
 func (*ListParkedItemsRequest) ProtoMessage() {}
 
 func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[27]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1703,7 @@ func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{27}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListParkedItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1631,7 +1731,7 @@ type ListParkedItemsResponse struct {
 
 func (x *ListParkedItemsResponse) Reset() {
 	*x = ListParkedItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1743,7 @@ func (x *ListParkedItemsResponse) String() string {
 func (*ListParkedItemsResponse) ProtoMessage() {}
 
 func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1756,7 @@ func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListParkedItemsResponse) GetItems() []*v1.Item {
@@ -1677,7 +1777,7 @@ type UnparkItemsRequest struct {
 
 func (x *UnparkItemsRequest) Reset() {
 	*x = UnparkItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1789,7 @@ func (x *UnparkItemsRequest) String() string {
 func (*UnparkItemsRequest) ProtoMessage() {}
 
 func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1802,7 @@ func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsRequest.ProtoReflect.Descriptor instead.
 func (*UnparkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UnparkItemsRequest) GetItemIds() []string {
@@ -1721,7 +1821,7 @@ type UnparkItemsResponse struct {
 
 func (x *UnparkItemsResponse) Reset() {
 	*x = UnparkItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1833,7 @@ func (x *UnparkItemsResponse) String() string {
 func (*UnparkItemsResponse) ProtoMessage() {}
 
 func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1846,7 @@ func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsResponse.ProtoReflect.Descriptor instead.
 func (*UnparkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
 }
 
 // ListUnroutedEventsRequest asks for unrouted events.
@@ -1760,7 +1860,7 @@ type ListUnroutedEventsRequest struct {
 
 func (x *ListUnroutedEventsRequest) Reset() {
 	*x = ListUnroutedEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1872,7 @@ func (x *ListUnroutedEventsRequest) String() string {
 func (*ListUnroutedEventsRequest) ProtoMessage() {}
 
 func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1885,7 @@ func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListUnroutedEventsRequest) GetPageSize() int32 {
@@ -1807,7 +1907,7 @@ type ListUnroutedEventsResponse struct {
 
 func (x *ListUnroutedEventsResponse) Reset() {
 	*x = ListUnroutedEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1919,7 @@ func (x *ListUnroutedEventsResponse) String() string {
 func (*ListUnroutedEventsResponse) ProtoMessage() {}
 
 func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1932,7 @@ func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListUnroutedEventsResponse) GetEvents() []*v11.Event {
@@ -1855,7 +1955,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +1967,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +1980,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetRunRequest) GetEnvironmentId() []byte {
@@ -1908,7 +2008,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2020,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2033,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetRunResponse) GetRun() *v1.Run {
@@ -1956,7 +2056,7 @@ type GetRunHistoryRequest struct {
 
 func (x *GetRunHistoryRequest) Reset() {
 	*x = GetRunHistoryRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2068,7 @@ func (x *GetRunHistoryRequest) String() string {
 func (*GetRunHistoryRequest) ProtoMessage() {}
 
 func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2081,7 @@ func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetRunHistoryRequest) GetEnvironmentId() []byte {
@@ -2009,7 +2109,7 @@ type GetRunHistoryResponse struct {
 
 func (x *GetRunHistoryResponse) Reset() {
 	*x = GetRunHistoryResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2121,7 @@ func (x *GetRunHistoryResponse) String() string {
 func (*GetRunHistoryResponse) ProtoMessage() {}
 
 func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2134,7 @@ func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetRunHistoryResponse) GetHistory() *v1.RunHistory {
@@ -2065,7 +2165,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2177,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2190,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListRunsRequest) GetEnvironmentId() []byte {
@@ -2146,7 +2246,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2258,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2271,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListRunsResponse) GetRuns() []*v1.Run {
@@ -2194,7 +2294,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2306,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2319,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetEventRequest) GetEnvironmentId() []byte {
@@ -2247,7 +2347,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2359,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2372,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetEventResponse) GetEvent() *v11.Event {
@@ -2299,7 +2399,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2411,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2424,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListEventsRequest) GetEnvironmentId() []byte {
@@ -2366,7 +2466,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2478,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2491,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListEventsResponse) GetEvents() []*v11.Event {
@@ -2412,7 +2512,7 @@ type RouteEventsRequest struct {
 
 func (x *RouteEventsRequest) Reset() {
 	*x = RouteEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2524,7 @@ func (x *RouteEventsRequest) String() string {
 func (*RouteEventsRequest) ProtoMessage() {}
 
 func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2537,7 @@ func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsRequest.ProtoReflect.Descriptor instead.
 func (*RouteEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RouteEventsRequest) GetEventIds() [][]byte {
@@ -2456,7 +2556,7 @@ type RouteEventsResponse struct {
 
 func (x *RouteEventsResponse) Reset() {
 	*x = RouteEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2568,7 @@ func (x *RouteEventsResponse) String() string {
 func (*RouteEventsResponse) ProtoMessage() {}
 
 func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2581,7 @@ func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsResponse.ProtoReflect.Descriptor instead.
 func (*RouteEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
 }
 
 // ListWaitsRequest asks for a page of waits.
@@ -2499,7 +2599,7 @@ type ListWaitsRequest struct {
 
 func (x *ListWaitsRequest) Reset() {
 	*x = ListWaitsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2611,7 @@ func (x *ListWaitsRequest) String() string {
 func (*ListWaitsRequest) ProtoMessage() {}
 
 func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2624,7 @@ func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsRequest.ProtoReflect.Descriptor instead.
 func (*ListWaitsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListWaitsRequest) GetEvent() *v11.Event {
@@ -2561,7 +2661,7 @@ type ListWaitsResponse struct {
 
 func (x *ListWaitsResponse) Reset() {
 	*x = ListWaitsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2673,7 @@ func (x *ListWaitsResponse) String() string {
 func (*ListWaitsResponse) ProtoMessage() {}
 
 func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2686,7 @@ func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsResponse.ProtoReflect.Descriptor instead.
 func (*ListWaitsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListWaitsResponse) GetWaits() []*v1.Wait {
@@ -2616,7 +2716,7 @@ type GetSignalWaitRequest struct {
 
 func (x *GetSignalWaitRequest) Reset() {
 	*x = GetSignalWaitRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2728,7 @@ func (x *GetSignalWaitRequest) String() string {
 func (*GetSignalWaitRequest) ProtoMessage() {}
 
 func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2741,7 @@ func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitRequest.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetSignalWaitRequest) GetEnvironmentId() []byte {
@@ -2669,7 +2769,7 @@ type GetSignalWaitResponse struct {
 
 func (x *GetSignalWaitResponse) Reset() {
 	*x = GetSignalWaitResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2781,7 @@ func (x *GetSignalWaitResponse) String() string {
 func (*GetSignalWaitResponse) ProtoMessage() {}
 
 func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2794,7 @@ func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitResponse.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetSignalWaitResponse) GetWait() *v1.Wait {
@@ -2715,7 +2815,7 @@ type ListLookBacksRequest struct {
 
 func (x *ListLookBacksRequest) Reset() {
 	*x = ListLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +2827,7 @@ func (x *ListLookBacksRequest) String() string {
 func (*ListLookBacksRequest) ProtoMessage() {}
 
 func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +2840,7 @@ func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*ListLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListLookBacksRequest) GetPageSize() int32 {
@@ -2761,7 +2861,7 @@ type ListLookBacksResponse struct {
 
 func (x *ListLookBacksResponse) Reset() {
 	*x = ListLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2873,7 @@ func (x *ListLookBacksResponse) String() string {
 func (*ListLookBacksResponse) ProtoMessage() {}
 
 func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2886,7 @@ func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*ListLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
@@ -2811,7 +2911,7 @@ type LookBack struct {
 
 func (x *LookBack) Reset() {
 	*x = LookBack{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +2923,7 @@ func (x *LookBack) String() string {
 func (*LookBack) ProtoMessage() {}
 
 func (x *LookBack) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +2936,7 @@ func (x *LookBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookBack.ProtoReflect.Descriptor instead.
 func (*LookBack) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LookBack) GetWait() *v1.Wait {
@@ -2873,7 +2973,7 @@ type ListDeadlinesRequest struct {
 
 func (x *ListDeadlinesRequest) Reset() {
 	*x = ListDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +2985,7 @@ func (x *ListDeadlinesRequest) String() string {
 func (*ListDeadlinesRequest) ProtoMessage() {}
 
 func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +2998,7 @@ func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListDeadlinesRequest) GetUntilTime() *timestamppb.Timestamp {
@@ -2926,7 +3026,7 @@ type ListDeadlinesResponse struct {
 
 func (x *ListDeadlinesResponse) Reset() {
 	*x = ListDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2938,7 +3038,7 @@ func (x *ListDeadlinesResponse) String() string {
 func (*ListDeadlinesResponse) ProtoMessage() {}
 
 func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2951,7 +3051,7 @@ func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListDeadlinesResponse) GetDeadlines() []*v1.Deadline {
@@ -2972,7 +3072,7 @@ type MoveDeadlinesRequest struct {
 
 func (x *MoveDeadlinesRequest) Reset() {
 	*x = MoveDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2984,7 +3084,7 @@ func (x *MoveDeadlinesRequest) String() string {
 func (*MoveDeadlinesRequest) ProtoMessage() {}
 
 func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2997,7 +3097,7 @@ func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *MoveDeadlinesRequest) GetDeadlines() []*v1.Deadline {
@@ -3016,7 +3116,7 @@ type MoveDeadlinesResponse struct {
 
 func (x *MoveDeadlinesResponse) Reset() {
 	*x = MoveDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3028,7 +3128,7 @@ func (x *MoveDeadlinesResponse) String() string {
 func (*MoveDeadlinesResponse) ProtoMessage() {}
 
 func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3041,7 +3141,173 @@ func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{56}
+}
+
+// ListDueBuffersRequest asks for buffers.
+type ListDueBuffersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those whose time has come by then.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// At most 1000.
+	PageSize      int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDueBuffersRequest) Reset() {
+	*x = ListDueBuffersRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDueBuffersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDueBuffersRequest) ProtoMessage() {}
+
+func (x *ListDueBuffersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDueBuffersRequest.ProtoReflect.Descriptor instead.
+func (*ListDueBuffersRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ListDueBuffersRequest) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ListDueBuffersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+// ListDueBuffersResponse holds buffers.
+type ListDueBuffersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The earliest first. There may be more even if these are fewer than asked for, since the bytes of their events are
+	// bounded; there are none if these are none.
+	Buffers []*DueBuffer `protobuf:"bytes,1,rep,name=buffers,proto3" json:"buffers,omitempty"`
+	// When the first one's time comes, if there are none now; not set if there is no buffer.
+	NextTime      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDueBuffersResponse) Reset() {
+	*x = ListDueBuffersResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDueBuffersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDueBuffersResponse) ProtoMessage() {}
+
+func (x *ListDueBuffersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDueBuffersResponse.ProtoReflect.Descriptor instead.
+func (*ListDueBuffersResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ListDueBuffersResponse) GetBuffers() []*DueBuffer {
+	if x != nil {
+		return x.Buffers
+	}
+	return nil
+}
+
+func (x *ListDueBuffersResponse) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
+// DueBuffer is a buffer whose time has come.
+type DueBuffer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The buffer.
+	Buffer *v1.Buffer `protobuf:"bytes,1,opt,name=buffer,proto3" json:"buffer,omitempty"`
+	// The first of its events.
+	Event         *v11.Event `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DueBuffer) Reset() {
+	*x = DueBuffer{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DueBuffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DueBuffer) ProtoMessage() {}
+
+func (x *DueBuffer) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DueBuffer.ProtoReflect.Descriptor instead.
+func (*DueBuffer) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *DueBuffer) GetBuffer() *v1.Buffer {
+	if x != nil {
+		return x.Buffer
+	}
+	return nil
+}
+
+func (x *DueBuffer) GetEvent() *v11.Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
 }
 
 // EndLookBacksRequest names waits.
@@ -3055,7 +3321,7 @@ type EndLookBacksRequest struct {
 
 func (x *EndLookBacksRequest) Reset() {
 	*x = EndLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3067,7 +3333,7 @@ func (x *EndLookBacksRequest) String() string {
 func (*EndLookBacksRequest) ProtoMessage() {}
 
 func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3080,7 +3346,7 @@ func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{56}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EndLookBacksRequest) GetWaits() []*v1.Wait {
@@ -3099,7 +3365,7 @@ type EndLookBacksResponse struct {
 
 func (x *EndLookBacksResponse) Reset() {
 	*x = EndLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3111,7 +3377,7 @@ func (x *EndLookBacksResponse) String() string {
 func (*EndLookBacksResponse) ProtoMessage() {}
 
 func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3124,7 +3390,7 @@ func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{57}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{61}
 }
 
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
@@ -3136,7 +3402,7 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"F\n" +
 	"\rIngestRequest\x125\n" +
-	"\brequests\x18\x01 \x03(\v2\x19.stepwell.state.v1.IngestR\brequests\"\x9c\x02\n" +
+	"\brequests\x18\x01 \x03(\v2\x19.stepwell.state.v1.IngestR\brequests\"\xcb\x02\n" +
 	"\x06Ingest\x12%\n" +
 	"\x0eenvironment_id\x18\x01 \x01(\fR\renvironmentId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x126\n" +
@@ -3144,13 +3410,17 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\bunrouted\x18\x04 \x01(\bR\bunrouted\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05trace\x18\x06 \x01(\fR\x05trace\x125\n" +
-	"\acancels\x18\a \x03(\v2\x1b.stepwell.run.v1.TransitionR\acancels\"\xaf\x01\n" +
+	"\acancels\x18\a \x03(\v2\x1b.stepwell.run.v1.TransitionR\acancels\x12-\n" +
+	"\x05fires\x18\b \x03(\v2\x17.stepwell.state.v1.FireR\x05fires\"R\n" +
+	"\x04Fire\x12/\n" +
+	"\x05start\x18\x01 \x01(\v2\x19.stepwell.run.v1.RunStartR\x05start\x12\x19\n" +
+	"\bkey_hash\x18\x02 \x01(\fR\akeyHash\"\xaf\x01\n" +
 	"\vIngestEvent\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\x121\n" +
 	"\x06starts\x18\x02 \x03(\v2\x19.stepwell.run.v1.RunStartR\x06starts\x12=\n" +
 	"\vtransitions\x18\x03 \x03(\v2\x1b.stepwell.run.v1.TransitionR\vtransitions\"G\n" +
 	"\x0eIngestResponse\x125\n" +
-	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\x9a\x02\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.stepwell.state.v1.IngestedR\aresults\"\x88\x03\n" +
 	"\bIngested\x124\n" +
 	"\afailure\x18\x01 \x01(\v2\x1a.stepwell.state.v1.FailureR\afailure\x128\n" +
 	"\x06events\x18\x02 \x03(\v2 .stepwell.state.v1.IngestedEventR\x06events\x12-\n" +
@@ -3159,15 +3429,19 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\aawaited\x18\x05 \x03(\fR\aawaited\x12\x1d\n" +
 	"\n" +
 	"for_runner\x18\x06 \x01(\bR\tforRunner\x12\x1c\n" +
-	"\tcancelled\x18\a \x03(\fR\tcancelled\"B\n" +
+	"\tcancelled\x18\a \x03(\fR\tcancelled\x123\n" +
+	"\x05fired\x18\b \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x05fired\x127\n" +
+	"\tfire_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bfireTime\"B\n" +
 	"\rIngestedEvent\x121\n" +
-	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"\x81\x01\n" +
+	"\x04runs\x18\x01 \x03(\v2\x1d.stepwell.state.v1.StartedRunR\x04runs\"\xbb\x01\n" +
 	"\n" +
 	"StartedRun\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\aexisted\x18\x02 \x01(\bR\aexisted\x12\x18\n" +
 	"\askipped\x18\x03 \x01(\bR\askipped\x12/\n" +
-	"\x04skip\x18\x04 \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\"=\n" +
+	"\x04skip\x18\x04 \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\x12\x1a\n" +
+	"\bbuffered\x18\x05 \x01(\bR\bbuffered\x12\x1c\n" +
+	"\tdisplaces\x18\x06 \x01(\bR\tdisplaces\"=\n" +
 	"\bPlaceKey\x12\x1f\n" +
 	"\vfunction_id\x18\x01 \x01(\fR\n" +
 	"functionId\x12\x10\n" +
@@ -3305,10 +3579,19 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\tdeadlines\x18\x01 \x03(\v2\x19.stepwell.run.v1.DeadlineR\tdeadlines\"O\n" +
 	"\x14MoveDeadlinesRequest\x127\n" +
 	"\tdeadlines\x18\x01 \x03(\v2\x19.stepwell.run.v1.DeadlineR\tdeadlines\"\x17\n" +
-	"\x15MoveDeadlinesResponse\"B\n" +
+	"\x15MoveDeadlinesResponse\"d\n" +
+	"\x15ListDueBuffersRequest\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\"\x89\x01\n" +
+	"\x16ListDueBuffersResponse\x126\n" +
+	"\abuffers\x18\x01 \x03(\v2\x1c.stepwell.state.v1.DueBufferR\abuffers\x127\n" +
+	"\tnext_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\"l\n" +
+	"\tDueBuffer\x12/\n" +
+	"\x06buffer\x18\x01 \x01(\v2\x17.stepwell.run.v1.BufferR\x06buffer\x12.\n" +
+	"\x05event\x18\x02 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\xf8\x13\n" +
+	"\x14EndLookBacksResponse2\xdf\x14\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12\\\n" +
 	"\vListHolders\x12%.stepwell.state.v1.ListHoldersRequest\x1a&.stepwell.state.v1.ListHoldersResponse\x12M\n" +
@@ -3328,7 +3611,8 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\rListLookBacks\x12'.stepwell.state.v1.ListLookBacksRequest\x1a(.stepwell.state.v1.ListLookBacksResponse\x12_\n" +
 	"\fEndLookBacks\x12&.stepwell.state.v1.EndLookBacksRequest\x1a'.stepwell.state.v1.EndLookBacksResponse\x12b\n" +
 	"\rListDeadlines\x12'.stepwell.state.v1.ListDeadlinesRequest\x1a(.stepwell.state.v1.ListDeadlinesResponse\x12b\n" +
-	"\rMoveDeadlines\x12'.stepwell.state.v1.MoveDeadlinesRequest\x1a(.stepwell.state.v1.MoveDeadlinesResponse\x12k\n" +
+	"\rMoveDeadlines\x12'.stepwell.state.v1.MoveDeadlinesRequest\x1a(.stepwell.state.v1.MoveDeadlinesResponse\x12e\n" +
+	"\x0eListDueBuffers\x12(.stepwell.state.v1.ListDueBuffersRequest\x1a).stepwell.state.v1.ListDueBuffersResponse\x12k\n" +
 	"\x10ListDueSchedules\x12*.stepwell.state.v1.ListDueSchedulesRequest\x1a+.stepwell.state.v1.ListDueSchedulesResponse\x12_\n" +
 	"\fSetSchedules\x12&.stepwell.state.v1.SetSchedulesRequest\x1a'.stepwell.state.v1.SetSchedulesResponse\x12k\n" +
 	"\x10AdvanceSchedules\x12*.stepwell.state.v1.AdvanceSchedulesRequest\x1a+.stepwell.state.v1.AdvanceSchedulesResponse\x12M\n" +
@@ -3352,196 +3636,212 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
 	(*Ingest)(nil),                     // 2: stepwell.state.v1.Ingest
-	(*IngestEvent)(nil),                // 3: stepwell.state.v1.IngestEvent
-	(*IngestResponse)(nil),             // 4: stepwell.state.v1.IngestResponse
-	(*Ingested)(nil),                   // 5: stepwell.state.v1.Ingested
-	(*IngestedEvent)(nil),              // 6: stepwell.state.v1.IngestedEvent
-	(*StartedRun)(nil),                 // 7: stepwell.state.v1.StartedRun
-	(*PlaceKey)(nil),                   // 8: stepwell.state.v1.PlaceKey
-	(*ListHoldersRequest)(nil),         // 9: stepwell.state.v1.ListHoldersRequest
-	(*ListHoldersResponse)(nil),        // 10: stepwell.state.v1.ListHoldersResponse
-	(*CommitRequest)(nil),              // 11: stepwell.state.v1.CommitRequest
-	(*CommitResponse)(nil),             // 12: stepwell.state.v1.CommitResponse
-	(*Committed)(nil),                  // 13: stepwell.state.v1.Committed
-	(*ClaimRequest)(nil),               // 14: stepwell.state.v1.ClaimRequest
-	(*ClaimResponse)(nil),              // 15: stepwell.state.v1.ClaimResponse
-	(*LoadRunsRequest)(nil),            // 16: stepwell.state.v1.LoadRunsRequest
-	(*LoadRunsResponse)(nil),           // 17: stepwell.state.v1.LoadRunsResponse
-	(*LoadedRun)(nil),                  // 18: stepwell.state.v1.LoadedRun
-	(*SyncAppRequest)(nil),             // 19: stepwell.state.v1.SyncAppRequest
-	(*SyncAppResponse)(nil),            // 20: stepwell.state.v1.SyncAppResponse
-	(*HoldFunctionRequest)(nil),        // 21: stepwell.state.v1.HoldFunctionRequest
-	(*HoldFunctionResponse)(nil),       // 22: stepwell.state.v1.HoldFunctionResponse
-	(*ListFunctionsRequest)(nil),       // 23: stepwell.state.v1.ListFunctionsRequest
-	(*ListFunctionsResponse)(nil),      // 24: stepwell.state.v1.ListFunctionsResponse
-	(*ListDueItemsRequest)(nil),        // 25: stepwell.state.v1.ListDueItemsRequest
-	(*ListDueItemsResponse)(nil),       // 26: stepwell.state.v1.ListDueItemsResponse
-	(*ListParkedItemsRequest)(nil),     // 27: stepwell.state.v1.ListParkedItemsRequest
-	(*ListParkedItemsResponse)(nil),    // 28: stepwell.state.v1.ListParkedItemsResponse
-	(*UnparkItemsRequest)(nil),         // 29: stepwell.state.v1.UnparkItemsRequest
-	(*UnparkItemsResponse)(nil),        // 30: stepwell.state.v1.UnparkItemsResponse
-	(*ListUnroutedEventsRequest)(nil),  // 31: stepwell.state.v1.ListUnroutedEventsRequest
-	(*ListUnroutedEventsResponse)(nil), // 32: stepwell.state.v1.ListUnroutedEventsResponse
-	(*GetRunRequest)(nil),              // 33: stepwell.state.v1.GetRunRequest
-	(*GetRunResponse)(nil),             // 34: stepwell.state.v1.GetRunResponse
-	(*GetRunHistoryRequest)(nil),       // 35: stepwell.state.v1.GetRunHistoryRequest
-	(*GetRunHistoryResponse)(nil),      // 36: stepwell.state.v1.GetRunHistoryResponse
-	(*ListRunsRequest)(nil),            // 37: stepwell.state.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),           // 38: stepwell.state.v1.ListRunsResponse
-	(*GetEventRequest)(nil),            // 39: stepwell.state.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 40: stepwell.state.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 41: stepwell.state.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 42: stepwell.state.v1.ListEventsResponse
-	(*RouteEventsRequest)(nil),         // 43: stepwell.state.v1.RouteEventsRequest
-	(*RouteEventsResponse)(nil),        // 44: stepwell.state.v1.RouteEventsResponse
-	(*ListWaitsRequest)(nil),           // 45: stepwell.state.v1.ListWaitsRequest
-	(*ListWaitsResponse)(nil),          // 46: stepwell.state.v1.ListWaitsResponse
-	(*GetSignalWaitRequest)(nil),       // 47: stepwell.state.v1.GetSignalWaitRequest
-	(*GetSignalWaitResponse)(nil),      // 48: stepwell.state.v1.GetSignalWaitResponse
-	(*ListLookBacksRequest)(nil),       // 49: stepwell.state.v1.ListLookBacksRequest
-	(*ListLookBacksResponse)(nil),      // 50: stepwell.state.v1.ListLookBacksResponse
-	(*LookBack)(nil),                   // 51: stepwell.state.v1.LookBack
-	(*ListDeadlinesRequest)(nil),       // 52: stepwell.state.v1.ListDeadlinesRequest
-	(*ListDeadlinesResponse)(nil),      // 53: stepwell.state.v1.ListDeadlinesResponse
-	(*MoveDeadlinesRequest)(nil),       // 54: stepwell.state.v1.MoveDeadlinesRequest
-	(*MoveDeadlinesResponse)(nil),      // 55: stepwell.state.v1.MoveDeadlinesResponse
-	(*EndLookBacksRequest)(nil),        // 56: stepwell.state.v1.EndLookBacksRequest
-	(*EndLookBacksResponse)(nil),       // 57: stepwell.state.v1.EndLookBacksResponse
-	(*timestamppb.Timestamp)(nil),      // 58: google.protobuf.Timestamp
-	(*v1.Transition)(nil),              // 59: stepwell.run.v1.Transition
-	(*v11.Event)(nil),                  // 60: stepwell.event.v1.Event
-	(*v1.RunStart)(nil),                // 61: stepwell.run.v1.RunStart
-	(*v1.Item)(nil),                    // 62: stepwell.run.v1.Item
-	(v1.SkipReason)(0),                 // 63: stepwell.run.v1.SkipReason
-	(*v1.RunState)(nil),                // 64: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 65: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 66: stepwell.function.v1.Function
-	(v12.Hold)(0),                      // 67: stepwell.function.v1.Hold
-	(*v1.Run)(nil),                     // 68: stepwell.run.v1.Run
-	(*v1.RunHistory)(nil),              // 69: stepwell.run.v1.RunHistory
-	(v1.RunStatus)(0),                  // 70: stepwell.run.v1.RunStatus
-	(*v1.Wait)(nil),                    // 71: stepwell.run.v1.Wait
-	(*v1.Deadline)(nil),                // 72: stepwell.run.v1.Deadline
-	(*ListDueSchedulesRequest)(nil),    // 73: stepwell.state.v1.ListDueSchedulesRequest
-	(*SetSchedulesRequest)(nil),        // 74: stepwell.state.v1.SetSchedulesRequest
-	(*AdvanceSchedulesRequest)(nil),    // 75: stepwell.state.v1.AdvanceSchedulesRequest
-	(*ListDueSchedulesResponse)(nil),   // 76: stepwell.state.v1.ListDueSchedulesResponse
-	(*SetSchedulesResponse)(nil),       // 77: stepwell.state.v1.SetSchedulesResponse
-	(*AdvanceSchedulesResponse)(nil),   // 78: stepwell.state.v1.AdvanceSchedulesResponse
+	(*Fire)(nil),                       // 3: stepwell.state.v1.Fire
+	(*IngestEvent)(nil),                // 4: stepwell.state.v1.IngestEvent
+	(*IngestResponse)(nil),             // 5: stepwell.state.v1.IngestResponse
+	(*Ingested)(nil),                   // 6: stepwell.state.v1.Ingested
+	(*IngestedEvent)(nil),              // 7: stepwell.state.v1.IngestedEvent
+	(*StartedRun)(nil),                 // 8: stepwell.state.v1.StartedRun
+	(*PlaceKey)(nil),                   // 9: stepwell.state.v1.PlaceKey
+	(*ListHoldersRequest)(nil),         // 10: stepwell.state.v1.ListHoldersRequest
+	(*ListHoldersResponse)(nil),        // 11: stepwell.state.v1.ListHoldersResponse
+	(*CommitRequest)(nil),              // 12: stepwell.state.v1.CommitRequest
+	(*CommitResponse)(nil),             // 13: stepwell.state.v1.CommitResponse
+	(*Committed)(nil),                  // 14: stepwell.state.v1.Committed
+	(*ClaimRequest)(nil),               // 15: stepwell.state.v1.ClaimRequest
+	(*ClaimResponse)(nil),              // 16: stepwell.state.v1.ClaimResponse
+	(*LoadRunsRequest)(nil),            // 17: stepwell.state.v1.LoadRunsRequest
+	(*LoadRunsResponse)(nil),           // 18: stepwell.state.v1.LoadRunsResponse
+	(*LoadedRun)(nil),                  // 19: stepwell.state.v1.LoadedRun
+	(*SyncAppRequest)(nil),             // 20: stepwell.state.v1.SyncAppRequest
+	(*SyncAppResponse)(nil),            // 21: stepwell.state.v1.SyncAppResponse
+	(*HoldFunctionRequest)(nil),        // 22: stepwell.state.v1.HoldFunctionRequest
+	(*HoldFunctionResponse)(nil),       // 23: stepwell.state.v1.HoldFunctionResponse
+	(*ListFunctionsRequest)(nil),       // 24: stepwell.state.v1.ListFunctionsRequest
+	(*ListFunctionsResponse)(nil),      // 25: stepwell.state.v1.ListFunctionsResponse
+	(*ListDueItemsRequest)(nil),        // 26: stepwell.state.v1.ListDueItemsRequest
+	(*ListDueItemsResponse)(nil),       // 27: stepwell.state.v1.ListDueItemsResponse
+	(*ListParkedItemsRequest)(nil),     // 28: stepwell.state.v1.ListParkedItemsRequest
+	(*ListParkedItemsResponse)(nil),    // 29: stepwell.state.v1.ListParkedItemsResponse
+	(*UnparkItemsRequest)(nil),         // 30: stepwell.state.v1.UnparkItemsRequest
+	(*UnparkItemsResponse)(nil),        // 31: stepwell.state.v1.UnparkItemsResponse
+	(*ListUnroutedEventsRequest)(nil),  // 32: stepwell.state.v1.ListUnroutedEventsRequest
+	(*ListUnroutedEventsResponse)(nil), // 33: stepwell.state.v1.ListUnroutedEventsResponse
+	(*GetRunRequest)(nil),              // 34: stepwell.state.v1.GetRunRequest
+	(*GetRunResponse)(nil),             // 35: stepwell.state.v1.GetRunResponse
+	(*GetRunHistoryRequest)(nil),       // 36: stepwell.state.v1.GetRunHistoryRequest
+	(*GetRunHistoryResponse)(nil),      // 37: stepwell.state.v1.GetRunHistoryResponse
+	(*ListRunsRequest)(nil),            // 38: stepwell.state.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),           // 39: stepwell.state.v1.ListRunsResponse
+	(*GetEventRequest)(nil),            // 40: stepwell.state.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 41: stepwell.state.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 42: stepwell.state.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 43: stepwell.state.v1.ListEventsResponse
+	(*RouteEventsRequest)(nil),         // 44: stepwell.state.v1.RouteEventsRequest
+	(*RouteEventsResponse)(nil),        // 45: stepwell.state.v1.RouteEventsResponse
+	(*ListWaitsRequest)(nil),           // 46: stepwell.state.v1.ListWaitsRequest
+	(*ListWaitsResponse)(nil),          // 47: stepwell.state.v1.ListWaitsResponse
+	(*GetSignalWaitRequest)(nil),       // 48: stepwell.state.v1.GetSignalWaitRequest
+	(*GetSignalWaitResponse)(nil),      // 49: stepwell.state.v1.GetSignalWaitResponse
+	(*ListLookBacksRequest)(nil),       // 50: stepwell.state.v1.ListLookBacksRequest
+	(*ListLookBacksResponse)(nil),      // 51: stepwell.state.v1.ListLookBacksResponse
+	(*LookBack)(nil),                   // 52: stepwell.state.v1.LookBack
+	(*ListDeadlinesRequest)(nil),       // 53: stepwell.state.v1.ListDeadlinesRequest
+	(*ListDeadlinesResponse)(nil),      // 54: stepwell.state.v1.ListDeadlinesResponse
+	(*MoveDeadlinesRequest)(nil),       // 55: stepwell.state.v1.MoveDeadlinesRequest
+	(*MoveDeadlinesResponse)(nil),      // 56: stepwell.state.v1.MoveDeadlinesResponse
+	(*ListDueBuffersRequest)(nil),      // 57: stepwell.state.v1.ListDueBuffersRequest
+	(*ListDueBuffersResponse)(nil),     // 58: stepwell.state.v1.ListDueBuffersResponse
+	(*DueBuffer)(nil),                  // 59: stepwell.state.v1.DueBuffer
+	(*EndLookBacksRequest)(nil),        // 60: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 61: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 62: google.protobuf.Timestamp
+	(*v1.Transition)(nil),              // 63: stepwell.run.v1.Transition
+	(*v1.RunStart)(nil),                // 64: stepwell.run.v1.RunStart
+	(*v11.Event)(nil),                  // 65: stepwell.event.v1.Event
+	(*v1.Item)(nil),                    // 66: stepwell.run.v1.Item
+	(v1.SkipReason)(0),                 // 67: stepwell.run.v1.SkipReason
+	(*v1.RunState)(nil),                // 68: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 69: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 70: stepwell.function.v1.Function
+	(v12.Hold)(0),                      // 71: stepwell.function.v1.Hold
+	(*v1.Run)(nil),                     // 72: stepwell.run.v1.Run
+	(*v1.RunHistory)(nil),              // 73: stepwell.run.v1.RunHistory
+	(v1.RunStatus)(0),                  // 74: stepwell.run.v1.RunStatus
+	(*v1.Wait)(nil),                    // 75: stepwell.run.v1.Wait
+	(*v1.Deadline)(nil),                // 76: stepwell.run.v1.Deadline
+	(*v1.Buffer)(nil),                  // 77: stepwell.run.v1.Buffer
+	(*ListDueSchedulesRequest)(nil),    // 78: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 79: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 80: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 81: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 82: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 83: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
-	3,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	58, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	59, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
-	60, // 4: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	61, // 5: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	59, // 6: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
-	5,  // 7: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
-	0,  // 8: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
-	6,  // 9: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	62, // 10: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
-	7,  // 11: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	63, // 12: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
-	8,  // 13: stepwell.state.v1.ListHoldersRequest.places:type_name -> stepwell.state.v1.PlaceKey
-	59, // 14: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
-	13, // 15: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
-	0,  // 16: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	62, // 17: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
-	58, // 18: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
-	18, // 19: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
-	0,  // 20: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	64, // 21: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	65, // 22: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	66, // 23: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	67, // 24: stepwell.state.v1.HoldFunctionRequest.hold:type_name -> stepwell.function.v1.Hold
-	65, // 25: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	66, // 26: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	58, // 27: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	62, // 28: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	58, // 29: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	62, // 30: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	60, // 31: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	68, // 32: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	69, // 33: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	70, // 34: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	68, // 35: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	60, // 36: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	60, // 37: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	60, // 38: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	71, // 39: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	71, // 40: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
-	51, // 41: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	71, // 42: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	60, // 43: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	58, // 44: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
-	72, // 45: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
-	72, // 46: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
-	71, // 47: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 48: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	9,  // 49: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
-	11, // 50: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	14, // 51: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	16, // 52: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	19, // 53: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	21, // 54: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
-	23, // 55: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	25, // 56: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	27, // 57: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	29, // 58: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	31, // 59: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	43, // 60: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	45, // 61: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	47, // 62: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
-	49, // 63: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	56, // 64: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	52, // 65: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
-	54, // 66: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
-	73, // 67: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	74, // 68: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	75, // 69: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	33, // 70: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	35, // 71: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	37, // 72: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	39, // 73: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	41, // 74: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	4,  // 75: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	10, // 76: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
-	12, // 77: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	15, // 78: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	17, // 79: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	20, // 80: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	22, // 81: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
-	24, // 82: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	26, // 83: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	28, // 84: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	30, // 85: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	32, // 86: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	44, // 87: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	46, // 88: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	48, // 89: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
-	50, // 90: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	57, // 91: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	53, // 92: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
-	55, // 93: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
-	76, // 94: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	77, // 95: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	78, // 96: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	34, // 97: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	36, // 98: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	38, // 99: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	40, // 100: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	42, // 101: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	75, // [75:102] is the sub-list for method output_type
-	48, // [48:75] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	4,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
+	62, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	63, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
+	3,  // 4: stepwell.state.v1.Ingest.fires:type_name -> stepwell.state.v1.Fire
+	64, // 5: stepwell.state.v1.Fire.start:type_name -> stepwell.run.v1.RunStart
+	65, // 6: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	64, // 7: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	63, // 8: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	6,  // 9: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
+	0,  // 10: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
+	7,  // 11: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
+	66, // 12: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	8,  // 13: stepwell.state.v1.Ingested.fired:type_name -> stepwell.state.v1.StartedRun
+	62, // 14: stepwell.state.v1.Ingested.fire_time:type_name -> google.protobuf.Timestamp
+	8,  // 15: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
+	67, // 16: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
+	9,  // 17: stepwell.state.v1.ListHoldersRequest.places:type_name -> stepwell.state.v1.PlaceKey
+	63, // 18: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	14, // 19: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
+	0,  // 20: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
+	66, // 21: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	62, // 22: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
+	19, // 23: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
+	0,  // 24: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
+	68, // 25: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	69, // 26: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	70, // 27: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	71, // 28: stepwell.state.v1.HoldFunctionRequest.hold:type_name -> stepwell.function.v1.Hold
+	69, // 29: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	70, // 30: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	62, // 31: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	66, // 32: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	62, // 33: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	66, // 34: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	65, // 35: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	72, // 36: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	73, // 37: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	74, // 38: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	72, // 39: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	65, // 40: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	65, // 41: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	65, // 42: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	75, // 43: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	75, // 44: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	52, // 45: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	75, // 46: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	65, // 47: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	62, // 48: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
+	76, // 49: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
+	76, // 50: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
+	62, // 51: stepwell.state.v1.ListDueBuffersRequest.time:type_name -> google.protobuf.Timestamp
+	59, // 52: stepwell.state.v1.ListDueBuffersResponse.buffers:type_name -> stepwell.state.v1.DueBuffer
+	62, // 53: stepwell.state.v1.ListDueBuffersResponse.next_time:type_name -> google.protobuf.Timestamp
+	77, // 54: stepwell.state.v1.DueBuffer.buffer:type_name -> stepwell.run.v1.Buffer
+	65, // 55: stepwell.state.v1.DueBuffer.event:type_name -> stepwell.event.v1.Event
+	75, // 56: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 57: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	10, // 58: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
+	12, // 59: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	15, // 60: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	17, // 61: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	20, // 62: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	22, // 63: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
+	24, // 64: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	26, // 65: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	28, // 66: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	30, // 67: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	32, // 68: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	44, // 69: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	46, // 70: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	48, // 71: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	50, // 72: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	60, // 73: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	53, // 74: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
+	55, // 75: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
+	57, // 76: stepwell.state.v1.StateService.ListDueBuffers:input_type -> stepwell.state.v1.ListDueBuffersRequest
+	78, // 77: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	79, // 78: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	80, // 79: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	34, // 80: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	36, // 81: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	38, // 82: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	40, // 83: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	42, // 84: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	5,  // 85: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	11, // 86: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
+	13, // 87: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	16, // 88: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	18, // 89: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	21, // 90: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	23, // 91: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
+	25, // 92: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	27, // 93: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	29, // 94: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	31, // 95: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	33, // 96: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	45, // 97: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	47, // 98: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	49, // 99: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	51, // 100: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	61, // 101: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	54, // 102: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
+	56, // 103: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
+	58, // 104: stepwell.state.v1.StateService.ListDueBuffers:output_type -> stepwell.state.v1.ListDueBuffersResponse
+	81, // 105: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	82, // 106: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	83, // 107: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	35, // 108: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	37, // 109: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	39, // 110: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	41, // 111: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	43, // 112: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	85, // [85:113] is the sub-list for method output_type
+	57, // [57:85] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -3556,7 +3856,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

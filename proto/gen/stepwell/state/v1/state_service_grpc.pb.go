@@ -38,6 +38,7 @@ const (
 	StateService_EndLookBacks_FullMethodName       = "/stepwell.state.v1.StateService/EndLookBacks"
 	StateService_ListDeadlines_FullMethodName      = "/stepwell.state.v1.StateService/ListDeadlines"
 	StateService_MoveDeadlines_FullMethodName      = "/stepwell.state.v1.StateService/MoveDeadlines"
+	StateService_ListDueBuffers_FullMethodName     = "/stepwell.state.v1.StateService/ListDueBuffers"
 	StateService_ListDueSchedules_FullMethodName   = "/stepwell.state.v1.StateService/ListDueSchedules"
 	StateService_SetSchedules_FullMethodName       = "/stepwell.state.v1.StateService/SetSchedules"
 	StateService_AdvanceSchedules_FullMethodName   = "/stepwell.state.v1.StateService/AdvanceSchedules"
@@ -93,6 +94,8 @@ type StateServiceClient interface {
 	ListDeadlines(ctx context.Context, in *ListDeadlinesRequest, opts ...grpc.CallOption) (*ListDeadlinesResponse, error)
 	// MoveDeadlines gives runs other deadlines, or none.
 	MoveDeadlines(ctx context.Context, in *MoveDeadlinesRequest, opts ...grpc.CallOption) (*MoveDeadlinesResponse, error)
+	// ListDueBuffers returns buffers whose time has come.
+	ListDueBuffers(ctx context.Context, in *ListDueBuffersRequest, opts ...grpc.CallOption) (*ListDueBuffersResponse, error)
 	// ListDueSchedules returns schedules by when they fire next.
 	ListDueSchedules(ctx context.Context, in *ListDueSchedulesRequest, opts ...grpc.CallOption) (*ListDueSchedulesResponse, error)
 	// SetSchedules makes an environment's schedules exactly these. FAILED_PRECONDITION: its functions changed since.
@@ -309,6 +312,16 @@ func (c *stateServiceClient) MoveDeadlines(ctx context.Context, in *MoveDeadline
 	return out, nil
 }
 
+func (c *stateServiceClient) ListDueBuffers(ctx context.Context, in *ListDueBuffersRequest, opts ...grpc.CallOption) (*ListDueBuffersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDueBuffersResponse)
+	err := c.cc.Invoke(ctx, StateService_ListDueBuffers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stateServiceClient) ListDueSchedules(ctx context.Context, in *ListDueSchedulesRequest, opts ...grpc.CallOption) (*ListDueSchedulesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDueSchedulesResponse)
@@ -434,6 +447,8 @@ type StateServiceServer interface {
 	ListDeadlines(context.Context, *ListDeadlinesRequest) (*ListDeadlinesResponse, error)
 	// MoveDeadlines gives runs other deadlines, or none.
 	MoveDeadlines(context.Context, *MoveDeadlinesRequest) (*MoveDeadlinesResponse, error)
+	// ListDueBuffers returns buffers whose time has come.
+	ListDueBuffers(context.Context, *ListDueBuffersRequest) (*ListDueBuffersResponse, error)
 	// ListDueSchedules returns schedules by when they fire next.
 	ListDueSchedules(context.Context, *ListDueSchedulesRequest) (*ListDueSchedulesResponse, error)
 	// SetSchedules makes an environment's schedules exactly these. FAILED_PRECONDITION: its functions changed since.
@@ -516,6 +531,9 @@ func (UnimplementedStateServiceServer) ListDeadlines(context.Context, *ListDeadl
 }
 func (UnimplementedStateServiceServer) MoveDeadlines(context.Context, *MoveDeadlinesRequest) (*MoveDeadlinesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MoveDeadlines not implemented")
+}
+func (UnimplementedStateServiceServer) ListDueBuffers(context.Context, *ListDueBuffersRequest) (*ListDueBuffersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDueBuffers not implemented")
 }
 func (UnimplementedStateServiceServer) ListDueSchedules(context.Context, *ListDueSchedulesRequest) (*ListDueSchedulesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDueSchedules not implemented")
@@ -904,6 +922,24 @@ func _StateService_MoveDeadlines_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StateService_ListDueBuffers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDueBuffersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListDueBuffers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListDueBuffers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListDueBuffers(ctx, req.(*ListDueBuffersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StateService_ListDueSchedules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListDueSchedulesRequest)
 	if err := dec(in); err != nil {
@@ -1130,6 +1166,10 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "MoveDeadlines",
 			Handler:    _StateService_MoveDeadlines_Handler,
+		},
+		{
+			MethodName: "ListDueBuffers",
+			Handler:    _StateService_ListDueBuffers_Handler,
 		},
 		{
 			MethodName: "ListDueSchedules",

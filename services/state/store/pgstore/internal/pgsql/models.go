@@ -48,6 +48,24 @@ type AttemptsDefault struct {
 	Error      []byte
 }
 
+type Buffer struct {
+	RunID           pgtype.UUID
+	EnvironmentID   pgtype.UUID
+	FunctionID      pgtype.UUID
+	FunctionVersion int32
+	KeyHash         []byte
+	Batch           bool
+	EventIds        []pgtype.UUID
+	EventName       string
+	EventAt         pgtype.Timestamptz
+	Bytes           int64
+	CreatedAt       pgtype.Timestamptz
+	FirstAt         pgtype.Timestamptz
+	FireAt          pgtype.Timestamptz
+	Invoker         pgtype.Text
+	Displaced       []byte
+}
+
 type Catalog struct {
 	EnvironmentID     pgtype.UUID
 	Revision          int64
