@@ -167,8 +167,8 @@ func checkFlowControl(flow stepwell.FlowControl, check func(what, source string,
 		check("debounce.key", flow.Debounce.Key, expr.Full)
 	}
 	if flow.Batch != nil {
-		check("batchEvents.key", flow.Batch.Key, expr.Full)
-		check("batchEvents.if", flow.Batch.Condition, expr.Full)
+		check("batch_key_expression_invalid: batchEvents.key", flow.Batch.Key, expr.Full)
+		check("batch_if_expression_invalid: batchEvents.if", flow.Batch.Condition, expr.Full)
 	}
 	if flow.Singleton != nil {
 		check("singleton.key", flow.Singleton.Key, expr.Full)

@@ -118,8 +118,8 @@ func TestExpressionsAreCheckedAtRegistration(t *testing.T) {
 		`"throttle":{"limit":1,"period":"1s","key":"event.data.n >"}`:            "throttle.key: expression " + odd,
 		`"rateLimit":{"limit":1,"period":"1s","key":"event.data.n >"}`:           "rateLimit.key: expression " + odd,
 		`"debounce":{"period":"1s","key":"event.data.n >"}`:                      "debounce.key: expression " + odd,
-		`"batchEvents":{"maxSize":2,"timeout":"1s","key":"event.data.n >"}`:      "batchEvents.key: expression " + odd,
-		`"batchEvents":{"maxSize":2,"timeout":"1s","if":"event.data.n >"}`:       "batchEvents.if: expression " + odd,
+		`"batchEvents":{"maxSize":2,"timeout":"1s","key":"event.data.n >"}`:      "batch_key_expression_invalid: batchEvents.key: expression " + odd,
+		`"batchEvents":{"maxSize":2,"timeout":"1s","if":"event.data.n >"}`:       "batch_if_expression_invalid: batchEvents.if: expression " + odd,
 		`"singleton":{"key":"event.data.n >"}`:                                   "singleton.key: expression " + odd,
 	} {
 		t.Run(members, func(t *testing.T) {

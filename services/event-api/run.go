@@ -20,15 +20,22 @@ type sdkRun struct {
 	FunctionVersion int                    `json:"function_version"`
 	EnvironmentID   stepwell.EnvironmentID `json:"environment_id"`
 	EventID         stepwell.EventID       `json:"event_id"`
-	Cron            string                 `json:"cron,omitempty"`
-	Status          string                 `json:"status"`
-	EndedAt         *time.Time             `json:"ended_at"`
-	Output          json.RawMessage        `json:"output,omitempty"`
+	// BatchID names the batch of a run that several events have started.
+	BatchID stepwell.RunID  `json:"batch_id,omitzero"`
+	Cron    string          `json:"cron,omitempty"`
+	Status  string          `json:"status"`
+	EndedAt *time.Time      `json:"ended_at"`
+	Output  json.RawMessage `json:"output,omitempty"`
 }
 
 func newSDKRun(run stepwell.Run) sdkRun {
+	var batch stepwell.RunID
+	if len(run.Events) > 1 {
+		batch = run.ID
+	}
 	return sdkRun{
-		RunID: run.ID, StartedAt: run.CreatedAt, FunctionID: run.Function, FunctionVersion: run.FunctionVersion,
+		BatchID: batch,
+		RunID:   run.ID, StartedAt: run.CreatedAt, FunctionID: run.Function, FunctionVersion: run.FunctionVersion,
 		EnvironmentID: run.Environment, EventID: run.Events[0], Status: run.Status.String(),
 		EndedAt: optionalTime(run.EndedAt), Output: sdkOutput(run),
 	}

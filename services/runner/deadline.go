@@ -20,53 +20,34 @@ const deadlinesPerPage = 200
 // do so at once: a run is cancelled once.
 func (s *Service) cancelLate(ctx context.Context) error {
 	end := time.Now().Add(s.config.CronEvery)
-	for {
-		now := time.Now()
-		s.nextDeadline.Store(end.UnixNano()) // what comes from here on may be missed by the look
+	return s.deadlines.keep(ctx, end, func(ctx context.Context, now time.Time) (bool, time.Time, error) {
 		due, err := s.deps.State.Deadlines(ctx, end, deadlinesPerPage)
 		if err != nil {
-			return fmt.Errorf("look for deadlines: %w", err)
+			return false, time.Time{}, fmt.Errorf("look for deadlines: %w", err)
 		}
 		toCome := slices.IndexFunc(due, func(d stepwell.Deadline) bool { return d.At.After(now) })
-		if toCome < 0 {
-			toCome = len(due)
+		switch {
+		case len(due) == 0:
+			return false, time.Time{}, nil
+		case toCome == 0:
+			return false, due[0].At, nil
+		case toCome > 0:
+			due = due[:toCome]
 		}
-		if toCome > 0 {
-			if err := s.lookAtDeadlines(ctx, due[:toCome], now); err != nil {
-				return err
-			}
-			continue
-		}
-		next := end
-		if len(due) > 0 {
-			next = due[0].At
-		}
-		s.nextDeadline.Store(next.UnixNano())
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.deadlineComes:
-		case <-time.After(next.Sub(now)):
-			if !next.Before(end) {
-				return nil
-			}
-		}
-	}
+		return true, time.Time{}, s.lookAtDeadlines(ctx, due, now)
+	})
 }
 
-// expect says that runs were started that are to be looked at before the next one that is known.
-func (s *Service) expect(request store.Ingest) {
+// expect says what is to be done, and when, for what was stored.
+func (s *Service) expect(request store.Ingest, ingested store.Ingested) {
+	s.buffers.expect(ingested.FiresAt)
 	for _, event := range request.Events {
 		for _, start := range event.Starts {
-			if start.Deadline.IsZero() || start.Deadline.UnixNano() >= s.nextDeadline.Load() {
-				continue
-			}
-			select {
-			case s.deadlineComes <- struct{}{}:
-			default: // it will look anyway
-			}
-			return
+			s.deadlines.expect(start.Deadline)
 		}
+	}
+	for _, fire := range request.Fires {
+		s.deadlines.expect(fire.Start.Deadline)
 	}
 }
 

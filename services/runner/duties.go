@@ -33,6 +33,7 @@ func (s *Service) Run(ctx context.Context) error {
 		{"limit the queue", s.config.RebuildEvery, s.limit, s.limits.toSay},
 		{"fire cron triggers", s.config.CronEvery, s.fireTimers, nil},
 		{"cancel late runs", s.config.CronEvery, s.cancelLate, nil},
+		{"fire buffers", s.config.CronEvery, s.fireBuffers, nil},
 	} {
 		duties.Go(func() { s.repeat(ctx, d) })
 	}

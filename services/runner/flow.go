@@ -19,6 +19,11 @@ type flow struct {
 	rate        *stepwell.RateLimit
 	rateKey     *expr.Program
 	limits      []limit
+	debounce    *stepwell.Debounce
+	debounceKey *expr.Program
+	batch       *stepwell.Batch
+	batchKey    *expr.Program
+	batchIf     *expr.Program
 
 	singleton    *stepwell.Singleton
 	singletonKey *expr.Program
@@ -51,6 +56,15 @@ func compileFlow(function stepwell.Function) (f flow, problems []error) {
 		f.rate = control.RateLimit
 		f.rateKey = compile("rateLimit.key", control.RateLimit.Key)
 	}
+	if control.Debounce != nil {
+		f.debounce = control.Debounce
+		f.debounceKey = compile("debounce.key", control.Debounce.Key)
+	}
+	if control.Batch != nil {
+		f.batch = control.Batch
+		f.batchKey = compile("batchEvents.key", control.Batch.Key)
+		f.batchIf = compile("batchEvents.if", control.Batch.Condition)
+	}
 	for _, l := range function.Limits() {
 		f.limits = append(f.limits, limit{l, compile("the key of a limit", l.Expression)})
 	}
@@ -61,9 +75,12 @@ func compileFlow(function stepwell.Function) (f flow, problems []error) {
 	return f, problems
 }
 
-// control has the start obey the function's flow control. The error says why nothing starts. An expression that decides
-// only about the order of runs keeps none from starting: it then counts as if it were not there.
+// control has the start obey what decides whether it starts, and whether at once. The error says why nothing starts.
 func (f flow) control(start *stepwell.RunStart, event stepwell.Event, vars func() expr.Vars, now time.Time) error {
+	if f.batches(event, vars) {
+		engine.Batch(start, *f.batch, bufferKey(true, f.batchKey, vars), event)
+		return nil
+	}
 	if f.idempotency != nil {
 		key, err := f.idempotency.Key(vars())
 		if err != nil {
@@ -83,13 +100,42 @@ func (f flow) control(start *stepwell.RunStart, event stepwell.Event, vars func(
 			start.Refused = engine.Refusal(event, engine.RateLimited, now)
 		}
 	}
+	if f.debounce != nil {
+		engine.Debounce(start, *f.debounce, bufferKey(false, f.debounceKey, vars), event)
+	}
+	return nil
+}
+
+// batches tells whether the event waits for others. One for which the condition is false, or cannot be evaluated, starts a
+// run alone.
+func (f flow) batches(event stepwell.Event, vars func() expr.Vars) bool {
+	if f.batch == nil || !engine.Batches(event) {
+		return false
+	}
+	if f.batchIf == nil {
+		return true
+	}
+	matches, err := f.batchIf.Match(vars())
+	return matches && err == nil
+}
+
+// bufferKey is the hash of the key of a debounce or a batch. Events of which it cannot be evaluated share one.
+func bufferKey(batch bool, program *expr.Program, vars func() expr.Vars) []byte {
+	key, err := keyOf(program, vars)
+	return stepwell.BufferKeyHash(batch, err == nil, key.Text)
+}
+
+// order decides about a run that starts now: when its turn is, and what place it takes. What cannot be evaluated keeps none
+// from starting: it counts as if it were not there. The error says so of a place.
+func (f flow) order(start *stepwell.RunStart, event stepwell.Event, vars func() expr.Vars, now time.Time) (err error) {
 	if f.priority != nil {
 		start.Prioritize(f.priorityOf(vars()))
 	}
 	if len(f.limits) > 0 {
 		start.Limit(f.limitKeys(vars))
 	}
-	return nil
+	start.Place, err = f.place(event, vars, now)
+	return err
 }
 
 // invalidKey is the value of limits' keys that cannot be evaluated. Runs with it share the limit.

@@ -76,48 +76,66 @@ func awaited(events []stepwell.Event, ingested store.Ingested) []stepwell.Event 
 	return those
 }
 
-// ingest decides and stores, again if what it was decided by turned out to be older, and queues what is due.
+// ingest decides what events start, stores it, and queues what is due.
 func (s *Service) ingest(
 	ctx context.Context, events []stepwell.Event, given ...stepwell.RunStart,
 ) (store.Ingested, error) {
-	environment := events[0].Environment
-	triggers, err := s.index(ctx, environment)
+	return s.decide(ctx, events[0].Environment, func(known *index, now time.Time) decision {
+		var request store.Ingest
+		for i, event := range events {
+			in := store.IngestEvent{Event: event, Transitions: unanswered(known, event, now)}
+			var refused []stepwell.Transition
+			// What the events of a request start is worked on in their order: one microsecond after the other.
+			in.Starts, refused = s.starts(ctx, known, event, now.Add(time.Duration(i+1-len(events))*time.Microsecond))
+			in.Transitions = append(in.Transitions, refused...)
+			request.Events = append(request.Events, in)
+		}
+		request.Events[0].Starts = slices.Concat(given, request.Events[0].Starts)
+		return decision{Ingest: request}
+	})
+}
+
+// decision is what is to be stored.
+type decision struct {
+	store.Ingest
+
+	// firing are the first events of its Fires.
+	firing []stepwell.Event
+}
+
+// decide stores what is decided by the functions of an environment, again if what it was decided by turned out to be older,
+// and queues what is due.
+func (s *Service) decide(
+	ctx context.Context, environment stepwell.EnvironmentID, by func(known *index, now time.Time) decision,
+) (store.Ingested, error) {
+	known, err := s.index(ctx, environment)
 	if err != nil {
 		return store.Ingested{}, err
 	}
 	for try := range staleMax {
 		now := time.Now()
-		request := store.Ingest{
-			Environment: environment, Revision: triggers.revision, Now: now, Trace: telemetry.KeptTraceOf(ctx),
-		}
-		for i, event := range events {
-			in := store.IngestEvent{Event: event, Transitions: unanswered(triggers, event, now)}
-			var refused []stepwell.Transition
-			// What the events of a request start is worked on in their order: one microsecond after the other.
-			in.Starts, refused = s.starts(ctx, triggers, event, now.Add(time.Duration(i+1-len(events))*time.Microsecond))
-			in.Transitions = append(in.Transitions, refused...)
-			request.Events = append(request.Events, in)
-		}
-		request.Events[0].Starts = slices.Concat(given, request.Events[0].Starts)
-		taking := takes(triggers, request, try)
+		request := by(known, now)
+		request.Environment, request.Revision, request.Now = environment, known.revision, now
+		request.Trace = telemetry.KeptTraceOf(ctx)
+		taking := takes(known, request, try)
 		if request.Cancels, err = s.cancels(ctx, taking, now); err != nil {
 			return store.Ingested{}, err
 		}
-		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request})
+		results, err := s.deps.State.Ingest(ctx, []store.Ingest{request.Ingest})
 		if err != nil {
 			return store.Ingested{}, err
 		}
 		switch err := results[0].Err; {
 		case errors.Is(err, stepwell.ErrStale):
-			if triggers, err = s.refresh(ctx, environment, triggers); err != nil {
+			if known, err = s.refresh(ctx, environment, known); err != nil {
 				return store.Ingested{}, err
 			}
 		case err != nil:
 			return store.Ingested{}, err
 		default:
-			s.started(ctx, request, results[0])
+			s.started(ctx, request.Ingest, results[0])
 			s.tellCancelled(ctx, taking, results[0].Cancelled)
-			s.expect(request)
+			s.expect(request.Ingest, results[0])
 			s.tellQueue(ctx, now, results[0].Opened, results[0].Dropped)
 			if results[0].ForRunner {
 				s.nudge()
@@ -130,17 +148,20 @@ func (s *Service) ingest(
 
 // started tells which runs were started, and which were not.
 func (s *Service) started(ctx context.Context, request store.Ingest, ingested store.Ingested) {
-	for i, event := range request.Events {
-		for j, start := range event.Starts {
-			if i >= len(ingested.Runs) || j >= len(ingested.Runs[i]) {
-				continue
-			}
-			switch run := ingested.Runs[i][j]; {
-			case run.Skip != stepwell.SkipNone:
-				s.runs.Skipped(ctx, start.Run.Function)
-			case run.Started():
-				s.runs.Scheduled(ctx, start.Run.Function)
-			}
+	starts := request.AllStarts()
+	for i, led := range append(slices.Concat(ingested.Runs...), ingested.Fired...) {
+		if i >= len(starts) {
+			return
+		}
+		function := starts[i].Run.Function
+		if led.Displaces {
+			s.runs.Skipped(ctx, function)
+		}
+		switch {
+		case led.Skip != stepwell.SkipNone:
+			s.runs.Skipped(ctx, function)
+		case led.Started():
+			s.runs.Scheduled(ctx, function)
 		}
 	}
 }
@@ -174,15 +195,19 @@ func (s *Service) starts(
 			}
 			continue
 		}
-		var err error
-		if start.Place, err = controls.place(event, vars, now); err != nil {
-			s.deps.Log.WarnContext(ctx, "the run starts as if its function were no singleton", about(err))
+		if start.Buffering == nil {
+			if err := controls.order(&start, event, vars, now); err != nil {
+				s.deps.Log.WarnContext(ctx, noSingleton, about(err))
+			}
+			s.prepare(ctx, variables, start.Waits)
 		}
-		s.prepare(ctx, variables, start.Waits)
 		starts = append(starts, start)
 	}
 	return starts, refused
 }
+
+// noSingleton is logged of a place that cannot be evaluated.
+const noSingleton = "the run starts as if its function were no singleton"
 
 // prepare finds out by what events find the waits of a run that the event starts.
 func (s *Service) prepare(ctx context.Context, trigger func() map[string]any, waits []stepwell.Wait) {

@@ -5,7 +5,8 @@
 // keep them from doing the same work twice, and it would be harmless.
 //
 // Invariants: I2 (an event that was stored unrouted is routed), I7 (an open item that is due is in the queue, or is put
-// back), I8 (a parked item is in the queue before it is due), I18 (a cron trigger fires once at each of its instants).
+// back), I8 (a parked item is in the queue before it is due), I18 (a cron trigger fires once at each of its instants), I19 (a
+// debounce or a batch starts its run once, at its time).
 package runner
 
 import (
@@ -130,11 +131,9 @@ type Service struct {
 	expressions expr.Cache
 	// toRoute and toLookBack hold a token if somebody knows of something to be done.
 	toRoute, toLookBack chan struct{}
-	// deadlineComes holds a token if a run was started that is to be looked at before nextDeadline, in nanoseconds of Unix
-	// time.
-	deadlineComes chan struct{}
-	nextDeadline  atomic.Int64
-	limits        *limits
+	// deadlines are when runs are looked at that may take too long, buffers when debounces and batches start theirs.
+	deadlines, buffers *agenda
+	limits             *limits
 	// keeps says that this runner keeps the queue filled, as far as it knows.
 	keeps   atomic.Bool
 	tracer  telemetry.Tracer
@@ -156,7 +155,7 @@ func New(config Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		config: config, deps: deps, owner: rand.Text(), indexes: map[stepwell.EnvironmentID]*index{},
-		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), deadlineComes: make(chan struct{}, 1),
+		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), deadlines: newAgenda(), buffers: newAgenda(),
 		limits: newLimits(), tracer: deps.Telemetry.Tracer(),
 	}
 	meter := deps.Telemetry.Meter()

@@ -54,25 +54,31 @@ type cancelled struct {
 }
 
 // takes are those of the request. When it has been tried often enough, none takes a place any more.
-func takes(triggers *index, request store.Ingest, try int) taking {
+func takes(triggers *index, request decision, try int) taking {
 	t := taking{cancelled: map[stepwell.RunID]cancelled{}}
 	if try > 0 {
 		t.heard = engine.AllHeard()
 	}
+	take := func(start stepwell.RunStart, event stepwell.Event) {
+		if start.Place == nil || !start.Place.Takes {
+			return
+		}
+		if try >= takesTriesMax {
+			start.Place.Takes = false
+			return
+		}
+		t.starts = append(t.starts, taker{start, triggers.flows[start.Run.Function].function, event})
+		if place := start.PlaceKey(); !slices.Contains(t.places, place) {
+			t.places = append(t.places, place)
+		}
+	}
 	for _, in := range request.Events {
 		for _, start := range in.Starts {
-			if start.Place == nil || !start.Place.Takes {
-				continue
-			}
-			if try >= takesTriesMax {
-				start.Place.Takes = false
-				continue
-			}
-			t.starts = append(t.starts, taker{start, triggers.flows[start.Run.Function].function, in.Event})
-			if place := start.PlaceKey(); !slices.Contains(t.places, place) {
-				t.places = append(t.places, place)
-			}
+			take(start, in.Event)
 		}
+	}
+	for i, fire := range request.Fires {
+		take(fire.Start, request.firing[i])
 	}
 	return t
 }

@@ -36,6 +36,8 @@ type function struct {
 	idempotency string
 	rateLimit   map[string]any
 	timeouts    map[string]string
+	debounce    map[string]string
+	batch       map[string]any
 	// flow are other options of flow control, as SDKs send them.
 	flow map[string]any
 	code func(s *steps) any
@@ -49,6 +51,8 @@ type call struct {
 	at      time.Time
 	// traceparent is the trace that the app was told of.
 	traceparent string
+	// events are the data of all its events.
+	events []string
 }
 
 // callBody is what the app reads of a call.
@@ -59,13 +63,16 @@ type callBody struct {
 		RunID       string `json:"run_id"`
 		PlanOnly    bool   `json:"disable_immediate_execution"`
 	} `json:"ctx"`
-	Event struct {
-		Data json.RawMessage `json:"data"`
-	} `json:"event"`
-	Steps map[string]*struct {
+	Event  eventBody   `json:"event"`
+	Events []eventBody `json:"events"`
+	Steps  map[string]*struct {
 		Data  json.RawMessage `json:"data"`
 		Error json.RawMessage `json:"error"`
 	} `json:"steps"`
+}
+
+type eventBody struct {
+	Data json.RawMessage `json:"data"`
 }
 
 // answer is how the app ends a call: by panicking with it, wherever its code is.
@@ -107,9 +114,11 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s := &steps{callBody: body, target: r.URL.Query().Get("stepId")}
 	a.mu.Lock()
-	a.calls = append(a.calls, call{
-		body.Ctx.RunID, s.target, body.Ctx.Attempt, time.Now(), r.Header.Get("Traceparent"),
-	})
+	made := call{body.Ctx.RunID, s.target, body.Ctx.Attempt, time.Now(), r.Header.Get("Traceparent"), nil}
+	for _, event := range body.Events {
+		made.events = append(made.events, string(event.Data))
+	}
+	a.calls = append(a.calls, made)
 	a.mu.Unlock()
 	result := run(a.functions[r.URL.Query().Get("fnId")].code, s)
 	a.write(w, result.status, result.body)
@@ -142,7 +151,7 @@ func (a *app) registration() map[string]any {
 		}
 		registered := map[string]any{
 			"id": id, "name": id, "triggers": triggers, "cancel": f.cancel, "idempotency": f.idempotency,
-			"rateLimit": f.rateLimit, "timeouts": f.timeouts,
+			"rateLimit": f.rateLimit, "timeouts": f.timeouts, "debounce": f.debounce, "batchEvents": f.batch,
 			"steps": map[string]any{"step": map[string]any{
 				"id": "step", "name": "step", "retries": map[string]int{"attempts": f.retries},
 				"runtime": map[string]string{"type": "http", "url": appURL + "?fnId=" + id + "&stepId=step"},

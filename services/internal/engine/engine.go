@@ -14,24 +14,37 @@ import (
 
 // Start is the run that an event starts for a function. The same event and function are the same run.
 func Start(function stepwell.Function, event stepwell.Event, now time.Time) stepwell.RunStart {
-	run := stepwell.Run{
-		ID:              stepwell.NewRunID(event.ID.Timestamp(), function.ID, event.ID.String()),
-		Environment:     event.Environment,
-		Function:        function.ID,
-		FunctionVersion: function.Version,
-		Events:          []stepwell.EventID{event.ID},
-		EventName:       event.Name,
-		CreatedAt:       now,
-		Progress:        stepwell.Progress{RequestVersion: stepwell.RequestVersionUnknown, DiscoveryCount: 1},
-	}
 	dueAt := now
 	if event.Time.After(now) {
 		dueAt = event.Time // a future `ts` delays the start
 	}
+	return start(function, event, []stepwell.EventID{event.ID}, dueAt, now)
+}
+
+// StartBatch is the run that events start together, the first of which is given: it is the run that this one would start.
+func StartBatch(
+	function stepwell.Function, first stepwell.Event, events []stepwell.EventID, now time.Time,
+) stepwell.RunStart {
+	return start(function, first, events, now, now)
+}
+
+func start(
+	function stepwell.Function, first stepwell.Event, events []stepwell.EventID, dueAt, now time.Time,
+) stepwell.RunStart {
+	run := stepwell.Run{
+		ID:              stepwell.NewRunID(first.ID.Timestamp(), function.ID, first.ID.String()),
+		Environment:     first.Environment,
+		Function:        function.ID,
+		FunctionVersion: function.Version,
+		Events:          events,
+		EventName:       first.Name,
+		CreatedAt:       now,
+		Progress:        stepwell.Progress{RequestVersion: stepwell.RequestVersionUnknown, DiscoveryCount: 1},
+	}
 	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, dueAt).OpenedAt(now)}
 	_, deadline := Timeout(run, function.FlowControl, now)
 	return stepwell.RunStart{
-		Run: run, Key: startKey(event), Waits: cancelWaits(run, function.FlowControl.CancelOn, now), Deadline: deadline,
+		Run: run, Key: startKey(first), Waits: cancelWaits(run, function.FlowControl.CancelOn, now), Deadline: deadline,
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	debouncePeriodMax = 7 * 24 * time.Hour
 	batchSizeMin      = 2
 	batchTimeoutMin   = time.Second
+	batchTimeoutMax   = 7 * 24 * time.Hour
 	throttlePeriodMin = time.Second
 )
 
@@ -184,9 +185,9 @@ func (c *checker) debounce(flow *stepwell.FlowControl, wire *wireDebounce) {
 	period := c.duration("debounce.period", wire.Period)
 	c.that(period >= debouncePeriodMin && period <= debouncePeriodMax,
 		"debounce.period is %q, it must be 1s to 7d", wire.Period)
-	flow.Debounce = &stepwell.Debounce{
-		Period: period, Key: wire.Key, Timeout: c.duration("debounce.timeout", wire.Timeout),
-	}
+	timeout := c.duration("debounce.timeout", wire.Timeout)
+	c.that(timeout >= 0, "debounce.timeout is %q, it must not be below 0", wire.Timeout)
+	flow.Debounce = &stepwell.Debounce{Period: period, Key: wire.Key, Timeout: timeout}
 }
 
 // batch reads batchEvents; a size below 2 without more means no batching.
@@ -194,10 +195,11 @@ func (c *checker) batch(flow *stepwell.FlowControl, wire *wireBatch) {
 	if wire == nil || (wire.SizeMax < batchSizeMin && wire.Timeout == "") || wire.SizeMax == 1 {
 		return
 	}
-	c.that(wire.SizeMax >= batchSizeMin, "batch_size_invalid: batchEvents.maxSize is %d, it must be at least 2", wire.SizeMax)
+	c.that(wire.SizeMax >= batchSizeMin && wire.SizeMax <= stepwell.BatchSizeMax,
+		"batch_size_invalid: batchEvents.maxSize is %d, it must be %d to %d", wire.SizeMax, batchSizeMin, stepwell.BatchSizeMax)
 	timeout, err := time.ParseDuration(wire.Timeout)
-	c.that(err == nil && timeout >= batchTimeoutMin,
-		"batch_timeout_invalid: batchEvents.timeout is %q, it must be at least 1s, in hours, minutes and seconds", wire.Timeout)
+	c.that(err == nil && timeout >= batchTimeoutMin && timeout <= batchTimeoutMax,
+		"batch_timeout_invalid: batchEvents.timeout is %q, it must be 1s to 168h, in hours, minutes and seconds", wire.Timeout)
 	flow.Batch = &stepwell.Batch{SizeMax: wire.SizeMax, Timeout: timeout, Key: wire.Key, Condition: wire.Condition}
 }
 

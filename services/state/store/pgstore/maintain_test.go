@@ -141,6 +141,39 @@ func TestRetentionDropsDaysWithoutLiveRuns(t *testing.T) {
 	require.Empty(t, query[string](t, url, "SELECT run_id::text FROM start_keys"), "out of their window")
 }
 
+// TestRetentionKeepsEventsThatWait in a buffer.
+func TestRetentionKeepsEventsThatWait(t *testing.T) {
+	t.Parallel()
+	s, url := fresh(t)
+	begin := time.Date(2026, 5, 10, 13, 0, 0, 0, time.UTC)
+	require.NoError(t, s.Maintain(t.Context(), begin))
+	event := eventAt(t, begin, "")
+	function := stepwell.Function{ID: stepwell.NewFunctionID(stepwell.AppID{}, "f"), Environment: event.Environment, Version: 1}
+	start := engine.Start(function, event, begin)
+	engine.Debounce(&start, stepwell.Debounce{Period: 50 * 24 * time.Hour}, []byte("key"), event)
+	results, err := s.Ingest(t.Context(), []store.Ingest{{
+		Environment: event.Environment, Now: begin, Events: []store.IngestEvent{{Event: event, Starts: []stepwell.RunStart{start}}},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err)
+	later := begin.Add(50 * 24 * time.Hour)
+	require.NoError(t, s.Maintain(t.Context(), later))
+	due, _, err := s.DueBuffers(t.Context(), later, 10)
+	require.NoError(t, err)
+	require.Equal(t, event.ID, due[0].Event.ID)
+	results, err = s.Ingest(t.Context(), []store.Ingest{{Environment: event.Environment, Now: later, Fires: []store.Fire{{
+		Start: engine.Fire(function, due[0].Buffer, due[0].Event, later), KeyHash: due[0].KeyHash,
+	}}}})
+	require.NoError(t, err)
+	require.Len(t, results[0].Opened, 1)
+	state, err := store.LoadRun(t.Context(), s, start.Run.ID)
+	require.NoError(t, err)
+	require.Equal(t, "a/b", state.Events[0].Name)
+	end(t, s, state.Run, later)
+	require.NoError(t, s.Maintain(t.Context(), later))
+	require.Empty(t, query[string](t, url, "SELECT id::text FROM events"))
+}
+
 // TestRowsOutsideAllPartitionsAreKeptAsLong as others: until they are old, and no live run is.
 func TestRowsOutsideAllPartitionsAreKeptAsLong(t *testing.T) {
 	t.Parallel()
