@@ -15,6 +15,8 @@ func events() []scenario {
 		{name: "event id twice", proves: proves(compatibility.EventIDs), play: eventTwice},
 		{name: "idempotency key", proves: proves(compatibility.Idempotency), play: idempotencyKey},
 		{name: "rate limit", proves: proves(compatibility.RateLimit), play: rateLimit},
+		{name: "debounce", proves: proves(compatibility.Debounce), play: debounce},
+		{name: "batches", proves: proves(compatibility.Batches), play: batches},
 		{name: "singleton that skips", proves: proves(compatibility.SkipSingle), play: singletonSkips},
 		{name: "singleton that cancels", proves: proves(compatibility.CancelOlder), play: singletonCancels},
 		{name: "run starts too late", proves: proves(compatibility.Timeouts), play: startsLate},
@@ -76,6 +78,45 @@ func rateLimit(s *scene) {
 	}
 	again := s.runOf(s.send(list[0])[0])
 	s.await(again, "Skipped")
+}
+
+// debounce: the last event of each document starts a run, the others are recorded.
+func debounce(s *scene) {
+	var list []target.Event
+	now := time.Now()
+	for n := range 4 {
+		doc := fmt.Sprintf("%s-%d", []string{"a", "a", "a", "b"}[n], now.UnixNano())
+		list = append(list, target.Event{Name: "e2e/debounced", Data: map[string]any{"doc": doc, "n": n}})
+	}
+	for n, event := range s.send(list...) {
+		run := s.runOf(event)
+		if n >= 2 {
+			require.JSONEq(s, fmt.Sprintf(`{"n":%d,"count":1}`, n), s.output(run))
+			continue
+		}
+		s.await(run, "Skipped")
+		require.Empty(s, s.executions(run))
+	}
+}
+
+// batches: three events at a time, and what is left when its time has come.
+func batches(s *scene) {
+	var list []target.Event
+	now := time.Now().UnixNano()
+	for n := range 8 {
+		tenant := fmt.Sprintf("%s-%d", []string{"a", "b"}[n/7], now)
+		list = append(list, target.Event{Name: "e2e/batched", Data: map[string]any{"tenant": tenant, "n": n}})
+	}
+	var runs []string
+	for n, event := range s.send(list...) {
+		runs = append(runs, s.runOf(event))
+		require.Equal(s, runs[[]int{0, 0, 0, 3, 3, 3, 6, 7}[n]], runs[n])
+	}
+	for n, output := range map[int]string{
+		0: `{"first":0,"all":[0,1,2]}`, 3: `{"first":3,"all":[3,4,5]}`, 6: `{"first":6,"all":[6]}`, 7: `{"first":7,"all":[7]}`,
+	} {
+		require.JSONEq(s, output, s.output(runs[n]))
+	}
 }
 
 // singletonSkips: while a run is live, others of its key are skipped; when it has ended, one starts.

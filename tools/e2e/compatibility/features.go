@@ -74,6 +74,8 @@ const (
 	Holds       Feature = "functions that an operator pauses, drains and resumes"
 	Timeouts    Feature = "`timeouts`: a run that starts or ends too late is cancelled"
 	RateLimit   Feature = "`rateLimit`: so many runs in any window of its period, for each value of its key"
+	Debounce    Feature = "`debounce`: one run, with the last event"
+	Batches     Feature = "`batchEvents`: one run for many events"
 	EventOrder  Feature = "ids in the order of the events"
 	EventDoors  Feature = "events by HTTP API"
 
@@ -115,7 +117,9 @@ func groups() []group {
 		}},
 		{"Deferred functions", []Feature{Defer, DeferBounds}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
-		{"Flow control", []Feature{Concurrency, Throttle, RateLimit, SkipSingle, CancelOlder, Timeouts, Holds}},
+		{"Flow control", []Feature{
+			Concurrency, Throttle, RateLimit, Debounce, Batches, SkipSingle, CancelOlder, Timeouts, Holds,
+		}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},
 		{"Large state", []Feature{LargeState, StateBounds}},

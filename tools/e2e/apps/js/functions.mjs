@@ -319,6 +319,21 @@ function triggers({ define }) {
       ({ event }) => ({ n: event.data.n }),
     ),
 
+    define(
+      { id: "debounced", debounce: { period: "2s", key: "event.data.doc", timeout: "1h" } },
+      on("e2e/debounced"),
+      ({ event, events }) => ({ n: event.data.n, count: events.length }),
+    ),
+
+    define(
+      { id: "batched", batchEvents: { maxSize: 3, timeout: "2s", key: "event.data.tenant" } },
+      on("e2e/batched"),
+      async ({ event, events, step }) => ({
+        first: event.data.n,
+        all: await step.run("collect", () => events.map((e) => e.data.n)),
+      }),
+    ),
+
     define({ id: "starts-late", timeouts: { start: "1s" } }, on("e2e/starts-late"), () => "done"),
 
     define({ id: "ends-late", timeouts: { finish: "2s" } }, on("e2e/ends-late"), async ({ step }) => {

@@ -24,6 +24,7 @@ type data = map[string]any
 // call is one call of a function: by the first event or again.
 type call struct {
 	event   inngestgo.GenericEvent[data]
+	events  []inngestgo.GenericEvent[data]
 	run     string
 	attempt int
 	// ran notes that a body ran: the function's own, or a step's.
@@ -88,7 +89,7 @@ func (a *app) defineWith(
 	}
 	_, err := inngestgo.CreateFunction(a.client, options, triggers,
 		func(ctx context.Context, input inngestgo.Input[data]) (any, error) {
-			c := call{event: input.Event, run: input.InputCtx.RunID, attempt: input.InputCtx.Attempt}
+			c := call{event: input.Event, events: input.Events, run: input.InputCtx.RunID, attempt: input.InputCtx.Attempt}
 			c.ran = func(body string) { a.book.add(input.InputCtx.RunID, body, c.attempt) }
 			c.ran("function")
 			return body(ctx, c)

@@ -19,6 +19,7 @@ func (a *app) triggers() {
 	limit := inngestgo.ConfigRateLimit{Limit: 2, Period: time.Hour, Key: inngestgo.StrPtr("event.data.customer")}
 	a.defineWith(inngestgo.FunctionOpts{ID: "limited", RateLimit: &limit}, eventTriggers("e2e/limited"),
 		func(_ context.Context, c call) (any, error) { return data{"n": c.event.Data["n"]}, nil })
+	a.collecting()
 	for id, singleton := range map[string]*inngestgo.ConfigSingleton{
 		"single": {Key: inngestgo.StrPtr("event.data.user")},
 		"latest": {Key: inngestgo.StrPtr("event.data.user"), Mode: 1}, // cancel: the SDK does not export the name
@@ -53,4 +54,26 @@ func (a *app) triggers() {
 			a.book.add("clock", fmt.Sprintf("%s %s %s", c.event.Name, *c.event.ID, c.text("cron")), 0)
 			return nil, nil
 		})
+}
+
+// collecting are functions whose events wait for others.
+func (a *app) collecting() {
+	hour, tenant := time.Hour, "event.data.tenant"
+	a.defineWith(inngestgo.FunctionOpts{
+		ID: "debounced", Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: "event.data.doc", Timeout: &hour},
+	}, eventTriggers("e2e/debounced"), func(_ context.Context, c call) (any, error) {
+		return data{"n": c.event.Data["n"], "count": len(c.events)}, nil
+	})
+	a.defineWith(inngestgo.FunctionOpts{
+		ID: "batched", BatchEvents: &inngestgo.ConfigBatchEvents{MaxSize: 3, Timeout: 2 * time.Second, Key: &tenant},
+	}, eventTriggers("e2e/batched"), func(ctx context.Context, c call) (any, error) {
+		all, err := step.Run(ctx, "collect", func(context.Context) ([]any, error) {
+			var all []any
+			for _, event := range c.events {
+				all = append(all, event.Data["n"])
+			}
+			return all, nil
+		})
+		return data{"first": c.event.Data["n"], "all": all}, err
+	})
 }
