@@ -82,18 +82,21 @@ func (g *queueGauges) count(ctx context.Context) (_ queue.Stats, ok bool) {
 // addTo adds the gauges.
 func (g *queueGauges) addTo(meter *telemetry.Meter) error {
 	ready, delayed := telemetry.Label("state", "ready"), telemetry.Label("state", "delayed")
+	held := telemetry.Label("state", "held")
 	leased, dead := telemetry.Label("state", "leased"), telemetry.Label("state", "dead")
 	meter.Gauge("stepwell.queue_items", "{item}",
-		"Items in the queue: ready are due and wait for an executor, delayed are due soon, leased are worked on, dead are set aside",
+		"Items in the queue: ready are due and wait for an executor, held are due and wait for a limit, delayed are due soon, "+
+			"leased are worked on, dead are set aside",
 		func(ctx context.Context, observe telemetry.Observe) {
 			if total, ok := g.count(ctx); ok {
-				observe(float64(total.Ready), ready)
+				observe(float64(total.Ready-total.Held), ready)
+				observe(float64(total.Held), held)
 				observe(float64(total.Delayed), delayed)
 				observe(float64(total.Leased), leased)
 				observe(float64(total.Dead), dead)
 			}
 		})
-	meter.Gauge("inngest.queue_depth", "{item}", "Items that are due and wait for an executor",
+	meter.Gauge("inngest.queue_depth", "{item}", "Items that are due and wait for an executor or a limit",
 		func(ctx context.Context, observe telemetry.Observe) {
 			if total, ok := g.count(ctx); ok {
 				observe(float64(total.Ready), telemetry.Labels{})

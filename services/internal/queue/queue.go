@@ -209,6 +209,8 @@ type Stats struct {
 	Delayed int
 	Leased  int
 	Dead    int
+	// Held are those of the ready ones that were found to wait for a limit: more executors would not work on them.
+	Held int
 	// OldestDueAt is the earliest due time among the first items of the lanes, those that would be leased next; zero if
 	// none is ready. A driver may look at some of the lanes only, those whose turn is next.
 	OldestDueAt time.Time
@@ -222,6 +224,7 @@ func (s *Stats) Add(shard Stats) {
 	s.Delayed += shard.Delayed
 	s.Leased += shard.Leased
 	s.Dead += shard.Dead
+	s.Held += shard.Held
 	if !shard.OldestDueAt.IsZero() && (s.OldestDueAt.IsZero() || shard.OldestDueAt.Before(s.OldestDueAt)) {
 		s.OldestDueAt = shard.OldestDueAt
 	}

@@ -31,16 +31,18 @@ const (
 	targetMax = 1e9
 )
 
-// metrics are those there are. Of what each asks for, KEDA takes the most replicas.
+// metrics are those there are. What waits for a limit does not count: more executors would not work on it.
+//
+// Of what each asks for, KEDA takes the most replicas.
 func metrics() []metricKind {
 	return []metricKind{{
 		name: "ready_items", key: "readyItems", target: itemsPerReplica,
-		value: func(now reading) float64 { return float64(now.Ready) },
+		value: func(now reading) float64 { return float64(now.Ready - now.Held) },
 	}, {
 		// Executors that are busy leave nothing waiting when they are just enough. By what waits alone they would be
 		// taken away then, and be missed.
 		name: "due_items", key: "dueItems", target: itemsPerReplica,
-		value: func(now reading) float64 { return float64(now.Ready + now.Leased) },
+		value: func(now reading) float64 { return float64(now.Ready - now.Held + now.Leased) },
 	}, {
 		name: "oldest_due_seconds", key: "oldestDueSeconds", target: secondsPerReplica,
 		value: func(now reading) float64 {

@@ -51,7 +51,7 @@ type reading struct {
 }
 
 // active tells whether there is work: some waits, or is being worked on.
-func (r reading) active() bool { return r.Ready > 0 || r.Leased > 0 }
+func (r reading) active() bool { return r.Ready > r.Held || r.Leased > 0 }
 
 // New checks the dependencies and starts nothing.
 func New(deps Deps) (*Service, error) {

@@ -355,3 +355,25 @@ func TestQueueIsNeeded(t *testing.T) {
 	_, err := scaler.New(scaler.Deps{})
 	require.EqualError(t, err, "scaler: a queue is needed")
 }
+
+// TestWhatWaitsForALimitNeedsNoExecutors: more of them would not work on it.
+func TestWhatWaitsForALimitNeedsNoExecutors(t *testing.T) {
+	play(t, func(r *rig) {
+		lock := queue.Lock{Name: "rebuild", Owner: "test"}
+		_, err := r.queue.TryLock(r.Context(), lock, time.Minute)
+		require.NoError(r, err)
+		require.NoError(r, r.queue.MarkRebuilt(r.Context(), lock, time.Now()))
+		function := stepwell.NewFunctionID(stepwell.AppID{}, "f")
+		require.NoError(r, r.queue.SetLimits(r.Context(), []queue.FunctionLimits{{
+			Function: function, Revision: 1, Limits: []stepwell.Limit{{Most: 2}},
+		}}))
+		r.enqueue(500, 0)
+		leases := r.lease(2)
+		require.Equal(r, map[string]float64{"ready_items": 0, "due_items": 2, "oldest_due_seconds": 0}, r.values(""))
+		for _, lease := range leases {
+			_, err := r.queue.Ack(r.Context(), queue.AckRequest{Now: time.Now(), Lease: lease})
+			require.NoError(r, err)
+		}
+		require.True(r, r.active(), "the limit has room again")
+	})
+}

@@ -197,6 +197,10 @@ func (q *Queue) Stats(_ context.Context, now time.Time) (queue.Stats, error) {
 	only := queue.Stats{Delayed: q.delayed.len(), Leased: q.leased.len(), Dead: len(q.dead)}
 	for _, l := range q.ring {
 		only.Ready += l.ready.len()
+		if q.room(l.ready.first(), now) == 0 {
+			only.Held += l.ready.len()
+			continue
+		}
 		if dueAt := l.ready.first().item.DueAt; only.OldestDueAt.IsZero() || dueAt.Before(only.OldestDueAt) {
 			only.OldestDueAt = dueAt
 		}

@@ -107,6 +107,11 @@ func testConcurrencyOfTheFunction(t *testing.T, f *fixture) {
 	leases := f.lease(at(0), 20)
 	require.Len(t, leases, 4, "three of a, and all of b")
 	require.Empty(t, f.lease(at(1), 20))
+	require.Equal(t, 7, f.stats(at(1)).Held)
+	f.enqueue(at(1), newLimited("a", 10, at(0), "", whole(3)))
+	require.Equal(t, 8, f.stats(at(1)).Held)
+	require.NoError(t, f.Remove(f.ctx, []stepwell.ItemID{newItem("a", 10, at(0)).ID}))
+	require.Equal(t, 7, f.stats(at(1)).Held)
 	for done := 3; len(leases) > 0; {
 		lease := leases[0]
 		leases = leases[1:]

@@ -38,15 +38,16 @@ func (q *Queue) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 
 // counted reads the answer of the script stats.
 func counted(answer any) queue.Stats {
-	var n [6]int
+	var n [7]int
 	for field := range n {
 		n[field] = int(number(element(answer, field)))
 	}
-	all, delayed, leased, dead, due, expired := n[0], n[1], n[2], n[3], n[4], n[5]
+	all, delayed, leased, dead, due, expired, held := n[0], n[1], n[2], n[3], n[4], n[5], n[6]
 	stats := queue.Stats{
 		Ready: all - delayed - leased - dead + due + expired, Delayed: delayed - due, Leased: leased - expired, Dead: dead,
+		Held: held,
 	}
-	if oldest := element(answer, 6); oldest != "" {
+	if oldest := element(answer, 7); oldest != "" {
 		stats.OldestDueAt = fromMicros(number(oldest))
 	}
 	return stats

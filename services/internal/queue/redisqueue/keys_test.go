@@ -248,6 +248,12 @@ func waiting(t *rapid.T, client *redis.Client, prefix string) []string {
 		maps.Copy(known, client.HGetAll(t.Context(), key).Val())
 	}
 	require.Equal(t, known, places)
+	held := 0
+	for _, lane := range lanes {
+		held += int(client.ZCard(t.Context(), prefix+"lane:"+lane).Val())
+	}
+	counted, _ := client.Get(t.Context(), prefix+"held").Int()
+	require.Equal(t, held, counted)
 	return lanes
 }
 

@@ -1,19 +1,18 @@
 -- Moves what became due, and what is leased beyond its expiry, into the lanes; but what expired too often is dead. Looks after
 -- limits whose time has come.
--- KEYS: items lane ring delayed leased dead reasons limits slots starts parked waits sharers timers epoch
+-- KEYS: items lane ring delayed leased dead reasons limits slots starts parked waits sharers timers epoch held
 -- ARGV: now max expiriesMax
 -- Result: how many items moved; of these, how many leases expired, and how many items are dead
 -- Invariant: Q3; Q6; at most max items of each kind move, the earliest first; the ring has the lanes with items that wait
 -- for no limit.
-local items, lane, ring, delayed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leased, dead, reasons = KEYS[5], KEYS[6], KEYS[7]
-local limits, slots, starts, parked, waits, sharers = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local timers, epoch = KEYS[14], KEYS[15]
+local items, lane, ring, delayed, leased, dead, reasons = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local limits, slots, starts, parked, waits, sharers, timers = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local epoch, held = KEYS[15], KEYS[16]
 local now, max, expiriesMax = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields, lanes, names, deaths, why = {}, {}, {}, {}, {}
 local function append(list, a, b) list[#list + 1] = a; list[#list + 1] = b end
-local limiter = limiter({ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch}, now)
+local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
+  sharers = sharers, timers = timers, epoch = epoch, held = held}, now)
 
 local function place(id, value, due, priority, name)
   append(fields, id, value)
@@ -54,7 +53,8 @@ if #deaths > 0 then
   redis.call('HSET', reasons, unpack(why))
 end
 for name, entries in pairs(lanes) do redis.call('ZADD', lane .. name, unpack(entries)) end
+local fresh = limiter.fresh(names, lanes)
 for name in pairs(freed) do limiter.kick(name) end
 limiter.tick(max)
-limiter.settle(limiter.missing(names))
+limiter.settle(fresh)
 return {#dues + #expired, #expired, #deaths / 2}

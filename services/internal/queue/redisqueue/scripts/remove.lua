@@ -1,14 +1,13 @@
 -- Takes items out, whatever their state.
--- KEYS: items lane ring delayed leased dead reasons wake limits slots starts parked waits sharers timers epoch
+-- KEYS: items lane ring delayed leased dead reasons wake limits slots starts parked waits sharers timers epoch held
 -- ARGV: id*
 -- Result: the ids that are not in
 -- Invariant: an item that is out is nowhere; Q8; the ring has the lanes with items that wait for no limit.
-local items, lane, ring, delayed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local leased, dead, reasons, wake = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local limits, slots, starts, parked, waits, sharers = KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local timers, epoch = KEYS[15], KEYS[16]
-local limiter = limiter({ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch}, 0) -- windows of throttles stay as they are
+local items, lane, ring, delayed, leased, dead, reasons = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local wake, limits, slots, starts, parked, waits, sharers = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local timers, epoch, held = KEYS[15], KEYS[16], KEYS[17]
+local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
+  sharers = sharers, timers = timers, epoch = epoch, held = held}, 0) -- windows of throttles stay as they are
 
 local unknown, known, deaths, lanes = {}, {}, {}, {}
 local places = {d = {delayed}, l = {leased}, m = {leased}, x = {dead}}
@@ -33,7 +32,7 @@ for _, place in pairs(places) do
   if #place > 1 then redis.call('ZREM', unpack(place)) end
 end
 for name, place in pairs(lanes) do
-  redis.call('ZREM', unpack(place))
+  limiter.removed(name, redis.call('ZREM', unpack(place)))
   if redis.call('EXISTS', lane .. name) == 0 then limiter.drop(name) end
 end
 if #deaths > 0 then redis.call('HDEL', reasons, unpack(deaths)) end

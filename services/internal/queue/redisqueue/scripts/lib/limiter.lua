@@ -4,7 +4,7 @@
 -- it; or `FUNCTION/?` until the limits are known, `FUNCTION/p` while it is paused, `e` until the shard is rebuilt. So that
 -- none is forgotten, somebody kicks the lane's limits whenever a lane takes or frees something, or leaves the ring: where
 -- there is room, the first that waits comes back into it.
--- k are the keys: ring limits slots starts parked waits sharers timers epoch
+-- k are the keys: lane ring limits slots starts parked waits sharers timers epoch held
 local function limiter(k, now)
   local self, lanes, known, counts, from, late = {}, {}, {}, {}, nil, {}
   now = tonumber(now)
@@ -139,6 +139,11 @@ local function limiter(k, now)
     end
   end
 
+  -- Counts items of lanes that wait.
+  local function hold(n)
+    if n ~= 0 then redis.call('INCRBY', k.held, n) end
+  end
+
   -- Has a lane wait for what room said, and not in the ring.
   function self.park(name, place, at, limit)
     local func = functionOf(name)
@@ -146,6 +151,7 @@ local function limiter(k, now)
     local last = redis.call('ZRANGE', k.parked .. place, -1, -1, 'WITHSCORES')[2]
     redis.call('ZADD', k.parked .. place, (last or 0) + 1, name)
     redis.call('HSET', k.waits .. func, name, place)
+    hold(redis.call('ZCARD', k.lane .. name))
     if limit and limit.shared then redis.call('SADD', k.sharers .. limit.set, func) end
     if limit and not last then at = roomAt(limit, numbersOf(func)[limit.id]) end
     if at then redis.call('ZADD', k.timers, at, place) end
@@ -157,6 +163,7 @@ local function limiter(k, now)
     local first = redis.call('ZPOPMIN', k.parked .. place, n)
     for i = 1, #first, 2 do
       redis.call('HDEL', k.waits .. functionOf(first[i]), first[i])
+      hold(-redis.call('ZCARD', k.lane .. first[i]))
       late[#late + 1] = first[i]
     end
     if #first < 2 * n then
@@ -184,6 +191,11 @@ local function limiter(k, now)
   end
   function self.kick(name)
     for _, limit in ipairs(limitsOf(name)) do kick(limit, functionOf(name)) end
+  end
+
+  -- Takes note that items of a lane were removed.
+  function self.removed(name, n)
+    if self.placeOf(name) then hold(-n) end
   end
 
   -- Takes a lane that has no items any more out of the ring, or from where it waits.
@@ -222,20 +234,20 @@ local function limiter(k, now)
     return those
   end
 
-  -- Those of the lanes that are not in the ring.
-  function self.missing(names)
+  -- Those of the lanes that are not in the ring and do not wait, to be settled. entries are what each lane got: a score and an
+  -- id for each item.
+  function self.fresh(names, entries)
     local those, turns = {}, #names > 0 and redis.call('ZMSCORE', k.ring, unpack(names))
     for i, name in ipairs(names) do
-      if not turns[i] then those[#those + 1] = name end
+      if not turns[i] and self.placeOf(name) then hold(#entries[name] / 2)
+      elseif not turns[i] then those[#those + 1] = name end
     end
     return those
   end
 
-  -- Puts the lanes that came back, and others that do not wait, at the end of the ring. Returns how many were not in it.
-  function self.settle(others)
-    for _, name in ipairs(others or {}) do
-      if not self.placeOf(name) then late[#late + 1] = name end
-    end
+  -- Puts the lanes that came back, and fresh ones, at the end of the ring. Returns how many were not in it.
+  function self.settle(fresh)
+    for _, name in ipairs(fresh or {}) do late[#late + 1] = name end
     if #late == 0 then return 0 end
     local last, turns = tonumber(redis.call('ZRANGE', k.ring, -1, -1, 'WITHSCORES')[2] or 0), {}
     for i, name in ipairs(late) do turns[2 * i - 1], turns[2 * i] = last + i, name end
