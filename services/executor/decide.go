@@ -97,6 +97,10 @@ func (v *visit) call(
 		}
 	}
 	call := s.newCall(state, item, lease.Generation)
+	if call.StartedAt.After(lease.ExpiresAt) {
+		// This process stood still. Another may work on the item by now, and its limits count that one only.
+		return nil, fmt.Errorf("begin a call: %w", stepwell.ErrLeaseLost)
+	}
 	s.began(ctx, state, item, call.StartedAt)
 	v.calling = &state.Function
 	call.Outcome = s.apps.call(ctx, state, item, lease.Generation)

@@ -89,13 +89,19 @@ func newRig(t *testing.T, network app, between func(store.Committer) store.Commi
 	if between != nil {
 		committer = between(r.Store)
 	}
+	r.connect(network, committer, r.Queue)
+	return r
+}
+
+// connect makes the executor anew.
+func (r *rig) connect(network app, state store.Committer, q executor.Queue) {
+	r.t.Helper()
 	var err error
 	r.service, err = executor.New(executor.DefaultConfig(), executor.Deps{
-		State: committer, Queue: r.Queue, Runner: &r.runner, Transport: network, Gateway: network, Random: func() float64 { return 0 },
-		ServerKind: sdk.KindDev, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		State: state, Queue: q, Runner: &r.runner, Transport: network, Gateway: network, Random: func() float64 { return 0 },
+		ServerKind: sdk.KindDev, Log: slog.New(slog.NewTextHandler(r.t.Output(), nil)),
 	})
-	require.NoError(t, err)
-	return r
+	require.NoError(r.t, err)
 }
 
 // sync makes the app's functions these.
@@ -336,6 +342,42 @@ func TestDrainFinishesOrHandsBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// frozen is the queue of a process that stood still: its leases have expired by the time that it goes on.
+type frozen struct{ *memqueue.Queue }
+
+func (q frozen) Lease(ctx context.Context, request queue.LeaseRequest) (queue.Leased, error) {
+	leased, err := q.Queue.Lease(ctx, request)
+	for i := range leased.Leases {
+		leased.Leases[i].ExpiresAt = request.Now.Add(-time.Millisecond)
+	}
+	return leased, err
+}
+
+// TestI20_ExpiredLeaseCallsNobody: limits count the one who has the item now.
+func TestI20_ExpiredLeaseCallsNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		network := app(func(*http.Request) (*http.Response, error) {
+			calls.Add(1)
+			return answer(200, `"done"`), nil
+		})
+		r := newRig(t, network, nil)
+		r.connect(network, r.Store, frozen{r.Queue})
+		run := r.start()
+		r.run()
+		<-time.After(time.Minute)
+		r.halt()
+		require.Zero(t, calls.Load())
+		require.Equal(t, stepwell.RunRunning, r.loadRun(run.ID).Run.Status)
+		r.connect(network, r.Store, r.Queue)
+		r.run()
+		<-time.After(time.Minute)
+		r.halt()
+		require.EqualValues(t, 1, calls.Load(), "another goes on")
+	})
 }
 
 func TestSettledItemIsDropped(t *testing.T) {

@@ -47,7 +47,7 @@ func (v *visit) settle(ctx context.Context, lease queue.Lease, stay bool) *queue
 		result = itemSettledBefore
 		log.DebugContext(ctx, "item is settled already", slog.String("reason", err.Error()))
 		return s.acknowledge(ctx, lease, store.Committed{}, false)
-	case errors.Is(context.Cause(holding), stepwell.ErrLeaseLost):
+	case errors.Is(context.Cause(holding), stepwell.ErrLeaseLost), errors.Is(err, stepwell.ErrLeaseLost):
 		result = itemLost
 		log.WarnContext(ctx, "lease lost, another executor goes on")
 	case errors.As(err, &outage):
