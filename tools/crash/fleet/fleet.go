@@ -143,7 +143,7 @@ func (f *Fleet) services(ctx context.Context, c Config, free *ports) ([]*Member,
 	err := errors.Join(
 		inner(State, states, "--database-url", f.URL(Postgres)),
 		inner(Runner, runners, "--redis-url", redisURL, "--runner-route-every", "500ms", "--runner-rebuild-every", "500ms",
-			"--runner-reconcile-every", "1s", "--runner-overdue-after", "1s"),
+			"--runner-reconcile-every", "1s", "--runner-overdue-after", "1s", "--runner-lost-leases-for", c.LeaseFor.String()),
 		inner(Executor, executors, "--redis-url", redisURL, "--executor-lease-for", c.LeaseFor.String(),
 			"--executor-retry-interval", "200ms", "--signing-key", c.SigningKey),
 	)

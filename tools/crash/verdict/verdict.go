@@ -45,6 +45,8 @@ const (
 	Invoked Promise = "wrong result of a child (I14)"
 	// Waited: a wait was not ended once, by an event for it or by its time-out.
 	Waited Promise = "wrong end of a wait (I15)"
+	// Crowded: more calls for a function were under way at a time than its concurrency allows.
+	Crowded Promise = "too many calls at a time (I20)"
 	// Left: something is left of runs that have ended.
 	Left Promise = "left over (I8)"
 	// Died: a process ended by itself, or panicked.
@@ -54,7 +56,7 @@ const (
 // Promises are all of them.
 func Promises() []Promise {
 	return []Promise{
-		Lost, Doubled, Stray, Unended, EndedTwice, Untold, Failed, Uncancelled, Output, Changed, Again, Invoked, Waited, Left, Died,
+		Lost, Doubled, Stray, Unended, EndedTwice, Untold, Failed, Uncancelled, Output, Changed, Again, Invoked, Waited, Crowded, Left, Died,
 	}
 }
 
@@ -71,6 +73,11 @@ func (v Violation) String() string { return string(v.Promise) + ": " + v.Text }
 // stored may be of earlier ones too, since an unanswered request may take effect late.
 func Judge(t witness.Testimony, r record.Record, sent []string) []Violation {
 	c := newCourt(t, r)
+	for _, f := range witness.Functions() {
+		if most := t.Crowds[f.ID]; f.Concurrency > 0 && most > f.Concurrency {
+			c.violated(Crowded, "%d calls for %s at a time, %d are allowed", most, f.ID, f.Concurrency)
+		}
+	}
 	for _, event := range r.Events {
 		if _, known := c.starts(event.Name, event.Key); !known {
 			c.violated(Stray, "event %s %s is stored as %s, nobody caused it", event.Name, event.Key, event.ID)

@@ -171,6 +171,9 @@ func TestBrokenPromisesAreFound(t *testing.T) {
 		"a run of an event that should start another function": {
 			func(s *scene) { s.ran("another", witness.Functions()[0], "sequence", "crash/sequence") }, []verdict.Promise{verdict.Stray},
 		},
+		"too many calls at a time": {
+			func(s *scene) { s.testimony.Crowds = map[string]int{"crash-limited": 2} }, []verdict.Promise{verdict.Crowded},
+		},
 		"a run goes on":               {func(s *scene) { s.record.Runs[0].Status = 0 }, []verdict.Promise{verdict.Unended}},
 		"an ended run has a head":     {func(s *scene) { s.record.Runs[0].Live = true }, []verdict.Promise{verdict.Unended}},
 		"an ended run was changed":    {func(s *scene) { s.changed("runs") }, []verdict.Promise{verdict.EndedTwice}},

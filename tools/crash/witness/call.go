@@ -70,6 +70,7 @@ func (w *Witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.arrive(&c)
+	defer w.crowd(c.function)()
 	ops := w.answer(r.Context(), c)
 	out.Header().Set("Content-Type", "application/json")
 	if len(ops) == 1 && ops[0].Op == "RunComplete" {
@@ -85,6 +86,26 @@ func (w *Witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 	out.WriteHeader(http.StatusPartialContent)
 	_ = json.NewEncoder(out).Encode(ops) // a server that is gone calls again
+}
+
+// insideFor is how long a call for a function with a Concurrency stays, so that others would meet it.
+const insideFor = 20 * time.Millisecond
+
+// crowd counts a call until the function that it returns is called.
+func (w *Witness) crowd(f Function) (leave func()) {
+	if f.Concurrency == 0 {
+		return func() {}
+	}
+	w.enter(f.ID, 1)
+	time.Sleep(insideFor)
+	return func() { w.enter(f.ID, -1) }
+}
+
+func (w *Witness) enter(function string, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inside[function] += n
+	w.testimony.Crowds[function] = max(w.testimony.Crowds[function], w.inside[function])
 }
 
 func readCall(out http.ResponseWriter, r *http.Request) (call, error) {

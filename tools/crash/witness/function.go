@@ -23,6 +23,8 @@ type Function struct {
 	// Reports says that steps are reported while the call goes on, as the JavaScript SDK does. Otherwise each step is the
 	// answer to a call of its own.
 	Reports bool
+	// Concurrency is how many calls for the function may be under way at a time; 0 for any number.
+	Concurrency int
 }
 
 // End is an event of the server's own about the ends of a function's runs.
@@ -82,6 +84,7 @@ func plainFunctions() []Function {
 	return []Function{
 		{ID: "crash-single", Event: "crash/single", Stages: [][]Step{one("only")}},
 		{ID: "crash-sequence", Event: "crash/sequence", Stages: [][]Step{one("first"), one("second"), one("third")}},
+		{ID: "crash-limited", Event: "crash/sequence", Concurrency: 1, Stages: [][]Step{one("first"), one("second")}},
 		{
 			ID: "crash-reports", Event: "crash/sequence", Reports: true,
 			Stages: [][]Step{one("first"), one("second"), one("third")},

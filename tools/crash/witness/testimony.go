@@ -12,6 +12,8 @@ type Testimony struct {
 	Sent map[string]Sent
 	// Runs are the runs that the app was called for, by their ids.
 	Runs map[string]*Run
+	// Crowds are how many calls for a function with a Concurrency were under way at a time, at most.
+	Crowds map[string]int
 }
 
 // Sent is a published event.
@@ -68,7 +70,7 @@ func (p position) String() string {
 }
 
 func newTestimony() Testimony {
-	return Testimony{Sent: map[string]Sent{}, Runs: map[string]*Run{}}
+	return Testimony{Sent: map[string]Sent{}, Runs: map[string]*Run{}, Crowds: map[string]int{}}
 }
 
 func newRun(function string) *Run {
@@ -130,7 +132,10 @@ func cloneSets(sets map[string][]string) map[string][]string {
 func (w *Witness) Testimony() Testimony {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := Testimony{Sent: maps.Clone(w.testimony.Sent), Runs: make(map[string]*Run, len(w.testimony.Runs))}
+	t := Testimony{
+		Sent: maps.Clone(w.testimony.Sent), Runs: make(map[string]*Run, len(w.testimony.Runs)),
+		Crowds: maps.Clone(w.testimony.Crowds),
+	}
 	for id, run := range w.testimony.Runs {
 		t.Runs[id] = run.clone()
 	}

@@ -66,6 +66,8 @@ type Witness struct {
 
 	mu        sync.Mutex
 	testimony Testimony
+	// inside counts the calls under way for functions with a Concurrency.
+	inside map[string]int
 }
 
 // Start starts the app and registers it.
@@ -82,7 +84,7 @@ func Start(ctx context.Context, config Config) (*Witness, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	w := &Witness{
-		config: config, bearer: "Bearer " + prefix + hex.EncodeToString(hash[:]), testimony: newTestimony(),
+		config: config, bearer: "Bearer " + prefix + hex.EncodeToString(hash[:]), testimony: newTestimony(), inside: map[string]int{},
 		url: "http://" + listener.Addr().String() + path, served: make(chan struct{}),
 		client: &http.Client{Timeout: requestTimeout},
 	}
@@ -160,6 +162,9 @@ func (w *Witness) describe(f Function) map[string]any {
 	}
 	described := map[string]any{
 		"id": f.ID, "name": f.ID, "triggers": triggers, "steps": map[string]any{"step": step},
+	}
+	if f.Concurrency > 0 {
+		described["concurrency"] = f.Concurrency
 	}
 	if f.CancelledBy != "" {
 		described["cancel"] = []any{map[string]string{"event": f.CancelledBy, "if": "event.id == async.data.of"}}

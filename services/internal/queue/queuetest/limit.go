@@ -15,6 +15,7 @@ import (
 func limitTests() map[string]func(*testing.T, *fixture) {
 	return map[string]func(*testing.T, *fixture){
 		"Q4_I9_FloodOfOneKeyDoesNotDelayAnother": testFloodOfOneKey,
+		"Q5_PriorityGoesFirstUnderALimit":        testPriorityUnderALimit,
 		"Q8_I20_ConcurrencyOfTheFunction":        testConcurrencyOfTheFunction,
 		"Q8_I20_ConcurrencyOfEachKey":            testConcurrencyOfEachKey,
 		"Q8_I20_TwoLimitsAtOnce":                 testTwoLimits,
@@ -315,3 +316,21 @@ func testFloodOfOneKey(t *testing.T, f *fixture) {
 }
 
 // testFreedWakes: who waits for work gets it as soon as its limit allows.
+
+// testPriorityUnderALimit: whoever frees a place gives it to the most urgent, not to the one that waits for the longest.
+func testPriorityUnderALimit(t *testing.T, f *fixture) {
+	f.rebuild(at(0))
+	f.limit("a", 1, whole(1))
+	first, normal, urgent, low := newLimited("a", 1, at(0), "", whole(1)), newLimited("a", 2, at(1), "", whole(1)),
+		newLimited("a", 3, at(9), "", whole(1)), newLimited("a", 4, at(-9), "", whole(1))
+	urgent.Priority, low.Priority = 20*time.Second, -20*time.Second
+	f.enqueue(at(0), first)
+	lease := f.leaseOne(at(0))
+	f.enqueue(at(9), low, normal, urgent)
+	for _, want := range []stepwell.Item{urgent, normal, low} {
+		require.Empty(t, f.lease(at(9), 10))
+		f.ack(at(9), lease)
+		lease = f.leaseOne(at(9))
+		require.Equal(t, want.ID, lease.Item.ID)
+	}
+}
