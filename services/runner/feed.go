@@ -41,18 +41,35 @@ func (s *Service) feed(ctx context.Context) error {
 	}
 }
 
-// reconcilePages bounds the pages of one pass of reconcile, so that a backlog of items that are in the queue, and only
-// wait for their turn, costs little.
-const reconcilePages = 20
+// The bounds of one pass of reconcile.
+const (
+	// recentFor is for how long a run counts as one that became overdue lately: its item may never have come into the queue.
+	recentFor = 2 * time.Minute
+	// recentPages bounds the pages of those, and at first of all others; then olderPages does. So a backlog of items that are
+	// in the queue, and only wait for their turn or a limit, costs little.
+	recentPages, olderPages = 20, 2
+)
 
-// reconcile puts items that are overdue into the queue (I7). Most of them are there, and are left as they are. A pass
-// goes on where the last one ended.
+// reconcile puts items that are overdue into the queue (I7). Most of them are there, and are left as they are. Those of
+// runs that became overdue lately are looked at first. A pass goes on where the last one ended.
 func (s *Service) reconcile(ctx context.Context) error {
-	due := store.DueQuery{Before: time.Now().Add(-s.config.OverdueAfter), Cursor: s.reconciled, Limit: pageSize}
-	next, err := s.sweep(ctx, due, reconcilePages, func(items []stepwell.Item) error {
-		return s.putBack(ctx, time.Now(), items, s.metrics.missed)
-	})
-	s.reconciled = next
+	now := time.Now()
+	overdue := store.DueQuery{After: now.Add(-recentFor), Before: now.Add(-s.config.OverdueAfter), Limit: pageSize}
+	put := func(items []stepwell.Item) error { return s.putBack(ctx, time.Now(), items, s.metrics.missed) }
+	overdue.Cursor = s.reconciledLately
+	next, err := s.sweep(ctx, overdue, recentPages, put)
+	if s.reconciledLately = next; err != nil {
+		return err
+	}
+	overdue.After, overdue.Cursor = time.Time{}, s.reconciled
+	pages := recentPages
+	if s.reconciledAll {
+		pages = olderPages
+	}
+	next, err = s.sweep(ctx, overdue, pages, put)
+	if s.reconciled = next; err == nil && next == "" {
+		s.reconciledAll = true
+	}
 	return err
 }
 

@@ -143,3 +143,30 @@ func TestI12_LeasesOfLostItemsAreNotTheirFirst(t *testing.T) {
 		require.Len(t, generations, 3)
 	})
 }
+
+// TestBacklogIsLookedAtNowAndThen: what waits for long is in the queue, and is put back in full only once.
+func TestBacklogIsLookedAtNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := backlog(t)
+		<-time.After(10 * time.Minute)
+		q := &thief{Queue: memqueue.New()} // steals nothing, and counts
+		lock := queue.Lock{Name: "rebuild", Owner: "test"}
+		taken, err := q.TryLock(t.Context(), lock, time.Second)
+		require.NoError(t, err)
+		require.True(t, taken)
+		require.NoError(t, q.MarkRebuilt(t.Context(), lock, time.Now()))
+		service, err := runner.New(runner.DefaultConfig(), runner.Deps{State: r.Store, Queue: q, Log: r.logger()})
+		require.NoError(t, err)
+		defer (&rig{Store: r.Store, t: t, service: service}).run()()
+		every := runner.DefaultConfig().ReconcileEvery
+		<-time.After(every / 2)
+		synctest.Wait()
+		require.Equal(t, pages*store.PageMax, q.enqueued)
+		for n := 1; n < 4; n++ {
+			<-time.After(every)
+			synctest.Wait()
+			require.Equal(t, (pages+2*n)*store.PageMax, q.enqueued)
+		}
+	})
+}

@@ -125,8 +125,11 @@ type Service struct {
 	deps   Deps
 	// owner is this runner's name in the queue's locks.
 	owner string
-	// reconciled is where the last pass of reconcile ended; "" to begin anew.
-	reconciled string
+	// reconciled is where the last pass of reconcile ended, reconciledLately where it did among runs that became overdue
+	// lately; "" to begin anew.
+	reconciled, reconciledLately string
+	// reconciledAll says that passes have come to the end since the start.
+	reconciledAll bool
 	// expressions are those of waits.
 	expressions expr.Cache
 	// toRoute and toLookBack hold a token if somebody knows of something to be done.

@@ -118,7 +118,7 @@ func (s *Service) ListDueItems(
 	ctx context.Context, m *statev1.ListDueItemsRequest,
 ) (*statev1.ListDueItemsResponse, error) {
 	items, next, err := s.store.DueItems(ctx, store.DueQuery{
-		Before: wire.FromTime(m.GetBefore()), Cursor: m.GetPageToken(), Limit: pageSize(m.GetPageSize()),
+		Before: wire.FromTime(m.GetBefore()), After: wire.FromTime(m.GetAfter()), Cursor: m.GetPageToken(), Limit: pageSize(m.GetPageSize()),
 	})
 	if err != nil {
 		return nil, err

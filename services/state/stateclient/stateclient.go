@@ -109,7 +109,7 @@ func (c *Client) Functions(
 // DueItems implements store.Backlog.
 func (c *Client) DueItems(ctx context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
 	m, err := c.state.ListDueItems(ctx, &statev1.ListDueItemsRequest{
-		Before: wire.Time(query.Before), PageSize: int32(query.Limit), PageToken: query.Cursor,
+		Before: wire.Time(query.Before), After: wire.Time(query.After), PageSize: int32(query.Limit), PageToken: query.Cursor,
 	})
 	if err != nil {
 		return nil, "", err

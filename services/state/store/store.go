@@ -265,6 +265,8 @@ type DueBuffer struct {
 // DueQuery asks for a page of due items.
 type DueQuery struct {
 	Before time.Time
+	// After, if it is set, passes over runs of which an item is due before it, to the minute.
+	After  time.Time
 	Cursor string
 	// Limit is at most PageMax.
 	Limit int

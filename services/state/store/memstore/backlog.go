@@ -57,8 +57,11 @@ func (s *Store) UnroutedEvents(_ context.Context, limit int) ([]stepwell.Event, 
 func (s *Store) DueItems(_ context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	after := query.After.Truncate(time.Minute)
 	due := s.openItems(func(item stepwell.Item) bool {
-		return item.DueAt.Before(query.Before) && dueCursor(item) > query.Cursor
+		early := func(open stepwell.Item) bool { return open.DueAt.Before(after) }
+		return item.DueAt.Before(query.Before) && dueCursor(item) > query.Cursor &&
+			!slices.ContainsFunc(s.runs[item.Run].run.Progress.Open, early)
 	})
 	if len(due) <= query.Limit {
 		return due, "", nil

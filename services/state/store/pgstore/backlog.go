@@ -29,9 +29,10 @@ func (c dueCursor) String() string {
 	return fmt.Sprintf("%d,%d,%s", c.minute, c.dueAt.UnixMicro(), c.item)
 }
 
-func parseDueCursor(text string) (dueCursor, error) {
+// parseDueCursor reads a cursor. Where there is none, a query begins with the heads of a minute.
+func parseDueCursor(text string, after time.Time) (dueCursor, error) {
 	if text == "" {
-		return dueCursor{minute: math.MinInt32}, nil
+		return dueCursor{minute: max(minuteOf(after), math.MinInt32)}, nil
 	}
 	parts := strings.SplitN(text, ",", 3)
 	if len(parts) != 3 {
@@ -50,7 +51,7 @@ func parseDueCursor(text string) (dueCursor, error) {
 func (s *Store) DueItems(ctx context.Context, query store.DueQuery) ([]stepwell.Item, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
 	defer cancel()
-	cursor, err := parseDueCursor(query.Cursor)
+	cursor, err := parseDueCursor(query.Cursor, query.After)
 	if err != nil {
 		return nil, "", err
 	}

@@ -84,6 +84,13 @@ func testDueItemsArePaged(t *testing.T, f *fixture) {
 	}
 	want := []stepwell.ItemID{open[4].Item.ID, open[3].Item.ID, open[2].Item.ID, open[1].Item.ID}
 	require.Equal(t, want, due, "earliest first, none beyond the instant")
+	for hours, count := range map[int]int{1: 4, 2: 0} {
+		query := store.DueQuery{After: epoch().Add(time.Duration(hours) * time.Hour), Before: query.Before, Limit: 10}
+		items, next, err := f.DueItems(f.ctx, query)
+		require.NoError(t, err)
+		require.Empty(t, next)
+		require.Len(t, items, count, "of a run of which no item is due before")
+	}
 }
 
 func testParkedItemsAreFoundUntilUnparked(t *testing.T, f *fixture) {

@@ -1554,7 +1554,9 @@ type ListDueItemsRequest struct {
 	// At most 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Passes over runs of which an item is due before this, to the minute; absent for none.
+	After         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1608,6 +1610,13 @@ func (x *ListDueItemsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListDueItemsRequest) GetAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.After
+	}
+	return nil
 }
 
 // ListDueItemsResponse is a page of due items.
@@ -3493,12 +3502,13 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x15ListFunctionsResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12-\n" +
 	"\x04apps\x18\x02 \x03(\v2\x19.stepwell.function.v1.AppR\x04apps\x12<\n" +
-	"\tfunctions\x18\x03 \x03(\v2\x1e.stepwell.function.v1.FunctionR\tfunctions\"\x85\x01\n" +
+	"\tfunctions\x18\x03 \x03(\v2\x1e.stepwell.function.v1.FunctionR\tfunctions\"\xb7\x01\n" +
 	"\x13ListDueItemsRequest\x122\n" +
 	"\x06before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06before\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"k\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x120\n" +
+	"\x05after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05after\"k\n" +
 	"\x14ListDueItemsResponse\x12+\n" +
 	"\x05items\x18\x01 \x03(\v2\x15.stepwell.run.v1.ItemR\x05items\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"i\n" +
@@ -3756,92 +3766,93 @@ var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	69, // 29: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
 	70, // 30: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
 	62, // 31: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	66, // 32: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	62, // 33: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	66, // 34: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	65, // 35: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	72, // 36: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	73, // 37: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	74, // 38: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	72, // 39: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	65, // 40: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	65, // 41: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	65, // 42: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	75, // 43: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	75, // 44: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
-	52, // 45: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	75, // 46: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	65, // 47: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	62, // 48: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
-	76, // 49: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
-	76, // 50: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
-	62, // 51: stepwell.state.v1.ListDueBuffersRequest.time:type_name -> google.protobuf.Timestamp
-	59, // 52: stepwell.state.v1.ListDueBuffersResponse.buffers:type_name -> stepwell.state.v1.DueBuffer
-	62, // 53: stepwell.state.v1.ListDueBuffersResponse.next_time:type_name -> google.protobuf.Timestamp
-	77, // 54: stepwell.state.v1.DueBuffer.buffer:type_name -> stepwell.run.v1.Buffer
-	65, // 55: stepwell.state.v1.DueBuffer.event:type_name -> stepwell.event.v1.Event
-	75, // 56: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 57: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	10, // 58: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
-	12, // 59: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	15, // 60: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	17, // 61: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	20, // 62: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	22, // 63: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
-	24, // 64: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	26, // 65: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	28, // 66: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	30, // 67: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	32, // 68: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	44, // 69: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	46, // 70: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	48, // 71: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
-	50, // 72: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	60, // 73: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	53, // 74: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
-	55, // 75: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
-	57, // 76: stepwell.state.v1.StateService.ListDueBuffers:input_type -> stepwell.state.v1.ListDueBuffersRequest
-	78, // 77: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	79, // 78: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	80, // 79: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	34, // 80: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	36, // 81: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	38, // 82: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	40, // 83: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	42, // 84: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	5,  // 85: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	11, // 86: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
-	13, // 87: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	16, // 88: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	18, // 89: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	21, // 90: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	23, // 91: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
-	25, // 92: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	27, // 93: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	29, // 94: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	31, // 95: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	33, // 96: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	45, // 97: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	47, // 98: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	49, // 99: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
-	51, // 100: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	61, // 101: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	54, // 102: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
-	56, // 103: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
-	58, // 104: stepwell.state.v1.StateService.ListDueBuffers:output_type -> stepwell.state.v1.ListDueBuffersResponse
-	81, // 105: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	82, // 106: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	83, // 107: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	35, // 108: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	37, // 109: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	39, // 110: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	41, // 111: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	43, // 112: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	85, // [85:113] is the sub-list for method output_type
-	57, // [57:85] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	62, // 32: stepwell.state.v1.ListDueItemsRequest.after:type_name -> google.protobuf.Timestamp
+	66, // 33: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	62, // 34: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	66, // 35: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	65, // 36: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	72, // 37: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	73, // 38: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	74, // 39: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	72, // 40: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	65, // 41: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	65, // 42: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	65, // 43: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	75, // 44: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	75, // 45: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	52, // 46: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	75, // 47: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	65, // 48: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	62, // 49: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
+	76, // 50: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
+	76, // 51: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
+	62, // 52: stepwell.state.v1.ListDueBuffersRequest.time:type_name -> google.protobuf.Timestamp
+	59, // 53: stepwell.state.v1.ListDueBuffersResponse.buffers:type_name -> stepwell.state.v1.DueBuffer
+	62, // 54: stepwell.state.v1.ListDueBuffersResponse.next_time:type_name -> google.protobuf.Timestamp
+	77, // 55: stepwell.state.v1.DueBuffer.buffer:type_name -> stepwell.run.v1.Buffer
+	65, // 56: stepwell.state.v1.DueBuffer.event:type_name -> stepwell.event.v1.Event
+	75, // 57: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 58: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	10, // 59: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
+	12, // 60: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	15, // 61: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	17, // 62: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	20, // 63: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	22, // 64: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
+	24, // 65: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	26, // 66: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	28, // 67: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	30, // 68: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	32, // 69: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	44, // 70: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	46, // 71: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	48, // 72: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	50, // 73: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	60, // 74: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	53, // 75: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
+	55, // 76: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
+	57, // 77: stepwell.state.v1.StateService.ListDueBuffers:input_type -> stepwell.state.v1.ListDueBuffersRequest
+	78, // 78: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	79, // 79: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	80, // 80: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	34, // 81: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	36, // 82: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	38, // 83: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	40, // 84: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	42, // 85: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	5,  // 86: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	11, // 87: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
+	13, // 88: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	16, // 89: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	18, // 90: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	21, // 91: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	23, // 92: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
+	25, // 93: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	27, // 94: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	29, // 95: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	31, // 96: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	33, // 97: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	45, // 98: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	47, // 99: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	49, // 100: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	51, // 101: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	61, // 102: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	54, // 103: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
+	56, // 104: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
+	58, // 105: stepwell.state.v1.StateService.ListDueBuffers:output_type -> stepwell.state.v1.ListDueBuffersResponse
+	81, // 106: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	82, // 107: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	83, // 108: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	35, // 109: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	37, // 110: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	39, // 111: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	41, // 112: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	43, // 113: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	86, // [86:114] is the sub-list for method output_type
+	58, // [58:86] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
