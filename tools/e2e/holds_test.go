@@ -10,6 +10,7 @@ import (
 func holds() []scenario {
 	return []scenario{
 		{name: "function paused, starts skipped", proves: proves(compatibility.Holds), play: pausedSkips},
+		{name: "function paused, runs wait", proves: proves(compatibility.Holds), play: pausedQueues},
 		{name: "function drained", proves: proves(compatibility.Holds), play: drained},
 	}
 }
@@ -39,6 +40,31 @@ func pausedSkips(s *scene) {
 	run := s.start("e2e/paused", map[string]any{"user": "ada"})
 	s.awaitStep(run, "end", "Open")
 	s.send(target.Event{Name: "e2e/paused.end", Data: map[string]any{"user": "ada"}})
+	require.JSONEq(s, `"done"`, s.output(run))
+}
+
+// pausedQueues: what starts while a function is paused waits, says so, and goes on when it is resumed. A pause takes effect
+// within a second, so a run that comes before may not wait.
+func pausedQueues(s *scene) {
+	s.hold("paused-queue", "pause", "queue")
+	var run string
+	eventually(s, "a run waits", func() (bool, error) {
+		if run == "" {
+			run = s.start("e2e/paused-queue", nil)
+		}
+		history, err := s.server.History(s.Context(), run)
+		if err != nil {
+			return false, err
+		}
+		if history.Status != target.Running {
+			run = ""
+			return false, check(false, "it was too early")
+		}
+		waits := len(history.Open) == 1 && history.Open[0].Waiting.For == "paused"
+		return waits, check(waits, "its items are %v", history.Open)
+	})
+	require.Empty(s, s.executions(run))
+	s.hold("paused-queue", "resume", "")
 	require.JSONEq(s, `"done"`, s.output(run))
 }
 

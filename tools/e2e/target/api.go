@@ -58,8 +58,18 @@ type History struct {
 	SkipReason    string    `json:"skip_reason"`
 	ExistingRunID string    `json:"existing_run_id"`
 	CreatedAt     time.Time `json:"created_at"`
+	Open          []Item    `json:"open"`
 	Steps         []Step    `json:"steps"`
 	Attempts      []Attempt `json:"attempts"`
+}
+
+// Item is what a run waits for.
+type Item struct {
+	Kind string `json:"kind"`
+	// Waiting is why nobody works on it, if it is due.
+	Waiting struct {
+		For string `json:"for"`
+	} `json:"waiting"`
 }
 
 // Step is a step of a run.

@@ -22,6 +22,8 @@ export function limits({ define }) {
       return { most: Math.max(first, await step.run("second", body("second"))) };
     }),
 
+    define({ id: "paused-queue" }, on("e2e/paused-queue"), ({ step, ran }) => step.run("step", () => ran("step", "done"))),
+
     define({ id: "throttled", throttle: { limit: 1, period: "3s", key: "event.data.key" } }, on("e2e/throttled"), ({ step, ran }) =>
       step.run("step", () => ran("step", "done")),
     ),

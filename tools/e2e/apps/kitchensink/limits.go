@@ -45,12 +45,13 @@ func (a *app) limits() {
 			second, err := step.Run(ctx, "second", body("second"))
 			return data{"most": max(first, second)}, err
 		})
-	throttle := inngestgo.ConfigThrottle{Limit: 1, Period: 3 * time.Second, Key: key}
-	a.defineWith(inngestgo.FunctionOpts{ID: "throttled", Throttle: &throttle}, eventTriggers("e2e/throttled"),
-		func(ctx context.Context, c call) (any, error) {
-			return step.Run(ctx, "step", func(context.Context) (string, error) {
-				c.ran("step")
-				return "done", nil
-			})
+	once := func(ctx context.Context, c call) (any, error) {
+		return step.Run(ctx, "step", func(context.Context) (string, error) {
+			c.ran("step")
+			return "done", nil
 		})
+	}
+	a.define("paused-queue", retriesDefault, once)
+	throttle := inngestgo.ConfigThrottle{Limit: 1, Period: 3 * time.Second, Key: key}
+	a.defineWith(inngestgo.FunctionOpts{ID: "throttled", Throttle: &throttle}, eventTriggers("e2e/throttled"), once)
 }
