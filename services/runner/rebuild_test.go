@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,11 +82,11 @@ func TestI7_SlowRebuildKeepsItsLock(t *testing.T) {
 type thief struct {
 	*memqueue.Queue
 	page, n  int
-	enqueued int
+	enqueued atomic.Int64
 }
 
 func (q *thief) Enqueue(ctx context.Context, now time.Time, items []stepwell.Item) error {
-	q.enqueued += len(items)
+	q.enqueued.Add(int64(len(items)))
 	return q.Queue.Enqueue(ctx, now, items)
 }
 
@@ -109,12 +110,12 @@ func TestI7_RebuildIsGivenUpWithItsLock(t *testing.T) {
 		defer r.rebuilder(q).run()()
 		<-time.After(50 * time.Second)
 		synctest.Wait()
-		require.Equal(t, store.PageMax, q.enqueued, "nothing after the lock was lost")
+		require.EqualValues(t, store.PageMax, q.enqueued.Load(), "nothing after the lock was lost")
 		require.NotEmpty(t, lostShards(t, q), "and it is not marked as rebuilt")
 		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		require.Empty(t, lostShards(t, q), "it begins anew when the other gives up")
-		require.Equal(t, (1+pages)*store.PageMax, q.enqueued)
+		require.EqualValues(t, (1+pages)*store.PageMax, q.enqueued.Load())
 		require.Contains(t, r.log.String(), `duty="rebuild the queue"`)
 	})
 }
@@ -162,11 +163,11 @@ func TestBacklogIsLookedAtNowAndThen(t *testing.T) {
 		every := runner.DefaultConfig().ReconcileEvery
 		<-time.After(every / 2)
 		synctest.Wait()
-		require.Equal(t, pages*store.PageMax, q.enqueued)
+		require.EqualValues(t, pages*store.PageMax, q.enqueued.Load())
 		for n := 1; n < 4; n++ {
 			<-time.After(every)
 			synctest.Wait()
-			require.Equal(t, (pages+2*n)*store.PageMax, q.enqueued)
+			require.EqualValues(t, (pages+2*n)*store.PageMax, q.enqueued.Load())
 		}
 	})
 }

@@ -15,12 +15,26 @@ import (
 
 // app is a program of a customer's, small enough to read: functions written against steps, served by the SDK protocol.
 type app struct {
-	functions map[string]function
 	// endpoint answers requests to all paths but the SDK's own; optional.
 	endpoint http.HandlerFunc
 
-	mu    sync.Mutex
-	calls []call
+	mu        sync.Mutex
+	functions map[string]function
+	calls     []call
+}
+
+// serve makes these the functions of the app, as a deployment does. The server knows them from the next sync on.
+func (a *app) serve(functions map[string]function) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.functions = functions
+}
+
+// served are the functions of the app.
+func (a *app) served() map[string]function {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.functions
 }
 
 // function is a durable function: its code, and what its registration says of it.
@@ -120,7 +134,7 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a.calls = append(a.calls, made)
 	a.mu.Unlock()
-	result := run(a.functions[r.URL.Query().Get("fnId")].code, s)
+	result := run(a.served()[r.URL.Query().Get("fnId")].code, s)
 	a.write(w, result.status, result.body)
 }
 
@@ -141,7 +155,7 @@ func run(code func(*steps) any, s *steps) (result answer) {
 
 func (a *app) registration() map[string]any {
 	var functions []map[string]any
-	for id, f := range a.functions {
+	for id, f := range a.served() {
 		triggers := []map[string]any{}
 		if f.event != "" {
 			triggers = append(triggers, map[string]any{"event": f.event, "expression": f.expression})

@@ -182,7 +182,7 @@ func TestI2_DebounceOfAFunctionThatIsGone(t *testing.T) {
 	inWorld(t, edit(""), func(t *testing.T, w *world) {
 		event := w.idOf(map[string]any{"name": "edit"})
 		w.at(5)
-		w.app.functions = map[string]function{"app-other": {event: "x", code: func(*steps) any { return nil }}}
+		w.app.serve(map[string]function{"app-other": {event: "x", code: func(*steps) any { return nil }}})
 		w.post("/api/v1/functions", map[string]string{"url": appURL}, nil)
 		w.at(11)
 		require.Equal(t, "FunctionArchived", w.runsOfEvent(event)[0].SkipReason)

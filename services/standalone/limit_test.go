@@ -14,11 +14,11 @@ import (
 
 // gauge counts who is in it at the same time, by a key.
 type gauge struct {
-	mu        sync.Mutex
-	now, most map[string]int
+	mu           sync.Mutex
+	inside, high map[string]int
 }
 
-func newGauge() *gauge { return &gauge{now: map[string]int{}, most: map[string]int{}} }
+func newGauge() *gauge { return &gauge{inside: map[string]int{}, high: map[string]int{}} }
 
 // stay counts for a while.
 func (g *gauge) stay(key string, d time.Duration) {
@@ -30,8 +30,21 @@ func (g *gauge) stay(key string, d time.Duration) {
 func (g *gauge) add(key string, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.now[key] += n
-	g.most[key] = max(g.most[key], g.now[key])
+	g.inside[key] += n
+	g.high[key] = max(g.high[key], g.inside[key])
+}
+
+// now is how many are in it, most how many were.
+func (g *gauge) now(key string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inside[key]
+}
+
+func (g *gauge) most(key string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.high[key]
 }
 
 // tenant is the tenant in the event of a call.
@@ -65,13 +78,13 @@ func TestI20_ConcurrencyCountsCallsNotRuns(t *testing.T) {
 			runs = append(runs, w.publish("work", fmt.Sprintf(`{"tenant":"%d"}`, n%5)))
 		}
 		<-time.After(time.Minute)
-		require.Equal(t, 0, calls.now["all"], "all sleep")
+		require.Equal(t, 0, calls.now("all"), "all sleep")
 		for _, run := range runs {
 			require.Equal(t, "Completed", w.until(run, time.Hour).Status)
 		}
-		require.Equal(t, 3, calls.most["all"])
+		require.Equal(t, 3, calls.most("all"))
 		for tenant := range 5 {
-			require.Equal(t, 1, calls.most[fmt.Sprint(tenant)])
+			require.Equal(t, 1, calls.most(fmt.Sprint(tenant)))
 		}
 		w.requireIdle()
 	})
@@ -103,7 +116,7 @@ func TestI20_FunctionsShareAKey(t *testing.T) {
 		}
 		<-time.After(10*time.Second + time.Millisecond*500)
 		w.requireIdle()
-		require.Equal(t, 2, calls.most["printer"])
+		require.Equal(t, 2, calls.most("printer"))
 	})
 }
 
@@ -141,19 +154,20 @@ func TestI21_ThrottledRunsStartInOrder(t *testing.T) {
 func TestChangedLimitCountsForWaitingRuns(t *testing.T) {
 	t.Parallel()
 	calls := newGauge()
-	flow := map[string]any{"concurrency": 1}
-	work := function{event: "work", flow: flow, code: func(*steps) any {
-		calls.stay("all", time.Minute)
-		return "done"
-	}}
-	inWorld(t, map[string]function{"app-work": work}, func(t *testing.T, w *world) {
+	work := func(limit int) map[string]function {
+		return map[string]function{"app-work": {event: "work", flow: map[string]any{"concurrency": limit}, code: func(*steps) any {
+			calls.stay("all", time.Minute)
+			return "done"
+		}}}
+	}
+	inWorld(t, work(1), func(t *testing.T, w *world) {
 		var last string
 		for range 10 {
 			last = w.publish("work", `{}`)
 			<-time.After(10 * time.Millisecond)
 		}
 		<-time.After(time.Second)
-		require.Equal(t, 1, calls.now["all"])
+		require.Equal(t, 1, calls.now("all"))
 		var shown struct {
 			Data struct {
 				Open []struct {
@@ -163,13 +177,13 @@ func TestChangedLimitCountsForWaitingRuns(t *testing.T) {
 		}
 		w.get("/api/v1/runs/"+last, &shown)
 		require.Equal(t, map[string]any{"for": "concurrency", "scope": "function", "ahead": 8.0}, shown.Data.Open[0].Waiting)
-		flow["concurrency"] = 5
+		w.app.serve(work(5))
 		w.post("/api/v1/functions", map[string]string{"url": appURL}, nil)
 		w.publish("work", `{}`)
 		<-time.After(time.Second)
-		require.Equal(t, 5, calls.now["all"])
+		require.Equal(t, 5, calls.now("all"))
 		<-time.After(10 * time.Minute)
-		require.Equal(t, 5, calls.most["all"])
+		require.Equal(t, 5, calls.most("all"))
 		w.requireIdle()
 	})
 }
@@ -187,7 +201,7 @@ func TestKeyThatCannotBeEvaluatedSharesTheLimit(t *testing.T) {
 			w.publish("work", fmt.Sprintf(`{"n":%d}`, n))
 		}
 		<-time.After(6 * time.Second)
-		require.Equal(t, 1, calls.most["all"])
+		require.Equal(t, 1, calls.most("all"))
 		w.requireIdle()
 	})
 }
