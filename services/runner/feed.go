@@ -54,19 +54,19 @@ const (
 // runs that became overdue lately are looked at first. A pass goes on where the last one ended.
 func (s *Service) reconcile(ctx context.Context) error {
 	now := time.Now()
-	overdue := store.DueQuery{After: now.Add(-recentFor), Before: now.Add(-s.config.OverdueAfter), Limit: pageSize}
+	before := now.Add(-s.config.OverdueAfter)
 	put := func(items []stepwell.Item) error { return s.putBack(ctx, time.Now(), items, s.metrics.missed) }
-	overdue.Cursor = s.reconciledLately
-	next, err := s.sweep(ctx, overdue, recentPages, put)
+	lately := store.DueQuery{After: now.Add(-recentFor), Before: before, Cursor: s.reconciledLately, Limit: pageSize}
+	next, err := s.sweep(ctx, lately, recentPages, put)
 	if s.reconciledLately = next; err != nil {
 		return err
 	}
-	overdue.After, overdue.Cursor = time.Time{}, s.reconciled
+	all := store.DueQuery{Before: before, Cursor: s.reconciled, Limit: pageSize}
 	pages := recentPages
 	if s.reconciledAll {
 		pages = olderPages
 	}
-	next, err = s.sweep(ctx, overdue, pages, put)
+	next, err = s.sweep(ctx, all, pages, put)
 	if s.reconciled = next; err == nil && next == "" {
 		s.reconciledAll = true
 	}

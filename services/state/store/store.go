@@ -139,6 +139,16 @@ func (i *Ingested) Expect(at time.Time) {
 	}
 }
 
+// Add adds what a transition changed that was applied with the request.
+func (i *Ingested) Add(t stepwell.Transition, committed Committed) {
+	i.Opened = append(i.Opened, committed.Opened...)
+	i.Dropped = append(i.Dropped, committed.Dropped...)
+	if t.Settles != "" {
+		i.Dropped = append(i.Dropped, t.Settles)
+	}
+	i.ForRunner = i.ForRunner || committed.ForRunner
+}
+
 // StartedRun is a run that a start led to.
 type StartedRun struct {
 	ID stepwell.RunID

@@ -71,13 +71,18 @@ func (q *Queue) room(e *entry, now time.Time) int {
 		if !q.rebuilt || q.limitedFrom.After(now) {
 			return 0
 		}
-		count := len(q.slots[c.set])
-		if c.limit.Period > 0 {
-			count = len(q.window(c, now))
-		}
-		room = min(room, max(c.limit.Most-count, 0))
+		room = min(room, q.left(c, now))
 	}
 	return room
+}
+
+// left is how much room a limit has.
+func (q *Queue) left(c counting, now time.Time) int {
+	count := len(q.slots[c.set])
+	if c.limit.Period > 0 {
+		count = len(q.window(c, now))
+	}
+	return max(c.limit.Most-count, 0)
 }
 
 // window are the instants that count towards a throttle now, the earliest first.
@@ -199,11 +204,7 @@ func (q *Queue) why(e *entry, now time.Time) stepwell.Waiting {
 		return stepwell.Waiting{Why: stepwell.WhyPaused}
 	}
 	for _, c := range q.counts(e.item) {
-		full := len(q.slots[c.set]) >= c.limit.Most
-		if c.limit.Period > 0 {
-			full = len(q.window(c, now)) >= c.limit.Most
-		}
-		if full {
+		if q.left(c, now) == 0 {
 			return stepwell.Waiting{Why: stepwell.WhyLimit, Limit: c.set.key}
 		}
 	}

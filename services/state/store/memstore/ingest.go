@@ -131,12 +131,7 @@ func (s *Store) apply(t stepwell.Transition, result *store.Ingested) error {
 	if committed.Err != nil {
 		return committed.Err
 	}
-	result.Opened = append(result.Opened, committed.Opened...)
-	result.Dropped = append(result.Dropped, committed.Dropped...)
-	if t.Settles != "" {
-		result.Dropped = append(result.Dropped, t.Settles)
-	}
-	result.ForRunner = result.ForRunner || committed.ForRunner
+	result.Add(t, committed)
 	return nil
 }
 
