@@ -24,7 +24,7 @@ type scenario struct {
 	// alone gives the scenario a server of its own, because it starts and kills its app itself.
 	alone bool
 	// heavy is whether the scenario moves so much data that others at the same time would wait in vain. One is played at a
-	// time, and with every app on the dev server only.
+	// time, with more patience, and with every app on the dev server only.
 	heavy bool
 	// raw is whether the scenario has an app of its own, without an SDK. It is played beside the newest SDK only.
 	raw bool
@@ -88,15 +88,17 @@ func playAll(t *testing.T, kind target.Kind, app sdkapp.App) {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
 			results.watch(t, r)
-			if sc.heavy {
-				heavy.Lock()
-				defer heavy.Unlock()
-			}
 			stage := together
 			if sc.alone {
 				stage = newRig(t, kind, app, sc.urls)
 			}
-			sc.play(newScene(t, stage))
+			s := newScene(t, stage)
+			if sc.heavy {
+				s.patience = heavyPatience
+				heavy.Lock()
+				defer heavy.Unlock()
+			}
+			sc.play(s)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +20,9 @@ type scene struct {
 	*testing.T
 	*rig
 
+	// patience is how long the scenario waits for a run to end.
+	patience time.Duration
+
 	runs []string
 	// logged is how much each process had logged before.
 	logged map[*process.Process]int
@@ -26,7 +30,7 @@ type scene struct {
 
 func newScene(t *testing.T, r *rig) *scene {
 	t.Helper()
-	s := &scene{T: t, rig: r, logged: map[*process.Process]int{}}
+	s := &scene{T: t, rig: r, patience: patience, logged: map[*process.Process]int{}}
 	for _, p := range s.processes() {
 		s.logged[p] = p.LogSize()
 	}
@@ -139,7 +143,7 @@ func (s *scene) runOf(event string) string {
 // await waits until a run ends, which must be with the status.
 func (s *scene) await(run, status string) target.Run {
 	s.Helper()
-	return eventually(s, "run "+run+" ends", func() (target.Run, error) {
+	return within(s, s.patience, "run "+run+" ends", func() (target.Run, error) {
 		r, err := s.server.Run(s.Context(), run)
 		if err != nil {
 			return r, err
