@@ -87,9 +87,7 @@ func (s *Service) respondPublished(w http.ResponseWriter, r *http.Request, ids [
 	body := published{IDs: []stepwell.EventID{}, Status: http.StatusOK}
 	if err != nil {
 		body.Status, body.Error = s.problem(r, err)
-		if body.Status == http.StatusServiceUnavailable {
-			w.Header().Set(sdk.HeaderRetryAfter, strconv.Itoa(retryAfterSeconds))
-		}
+		sayWhen(w, body.Status)
 	} else if len(ids) > 0 {
 		body.IDs = ids
 	}

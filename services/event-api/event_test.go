@@ -243,6 +243,23 @@ func TestI2_EventsAreTakenWithoutARunner(t *testing.T) {
 	}
 }
 
+// TestFullFunctionIsToldToPublishers: nothing is stored, also not to be routed later.
+func TestFullFunctionIsToldToPublishers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.runner.fail = stepwell.Fullf(`3 items of the function "shop-charge" wait`)
+	for _, path := range []string{"/e/key", "/api/v1/events"} {
+		recorder := r.do(http.MethodPost, path, `{"name":"a"}`)
+		require.Equal(t, 429, recorder.Code)
+		require.Equal(t, "5", recorder.Header().Get("Retry-After"))
+		require.JSONEq(t, `{"ids":[],"status":429,"error":"publish events: 3 items of the function \"shop-charge\" wait"}`,
+			recorder.Body.String())
+	}
+	unrouted, err := r.UnroutedEvents(t.Context(), 10)
+	require.NoError(t, err)
+	require.Empty(t, unrouted)
+}
+
 // TestNobodyTakesEvents: the publisher is told to try again, and not what goes on inside.
 func TestNobodyTakesEvents(t *testing.T) {
 	t.Parallel()

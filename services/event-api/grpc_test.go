@@ -199,6 +199,10 @@ func TestErrorsOverGRPC(t *testing.T) {
 			request: one(&eventv1.NewEvent{Name: "a"}), fail: fmt.Errorf("user=stepwell: %w", stepwell.ErrUnavailable),
 			kind: stepwell.ErrUnavailable, text: "temporarily unavailable, try again",
 		},
+		"too much waits": {
+			request: one(&eventv1.NewEvent{Name: "a"}), fail: stepwell.Fullf("3 items wait"),
+			kind: stepwell.ErrFull, text: "3 items wait",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -56,6 +56,8 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, stepwell.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, stepwell.ErrFull):
+		return http.StatusTooManyRequests
 	case errors.Is(err, stepwell.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable
 	}
@@ -98,14 +100,22 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 // failWith is fail with data that says what the error is about.
 func (s *Service) failWith(w http.ResponseWriter, r *http.Request, data any, err error) {
 	status, text := s.problem(r, err)
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set(sdk.HeaderRetryAfter, strconv.Itoa(retryAfterSeconds))
-	}
+	sayWhen(w, status)
 	respond(w, status, struct {
 		Error  string `json:"error"`
 		Data   any    `json:"data"`
 		Status int    `json:"status"`
 	}{text, data, status})
+}
+
+// sayWhen tells when a request that may be taken later should be sent again.
+func sayWhen(w http.ResponseWriter, status int) {
+	switch status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set(sdk.HeaderRetryAfter, strconv.Itoa(retryAfterSeconds))
+	case http.StatusTooManyRequests:
+		w.Header().Set(sdk.HeaderRetryAfter, strconv.Itoa(int(stepwell.FullRetryAfter.Seconds())))
+	}
 }
 
 // respond answers with JSON.

@@ -31,6 +31,7 @@ func (s *Service) Run(ctx context.Context) error {
 		{"reconcile the queue", s.config.ReconcileEvery, s.asKeeper(s.reconcile), nil},
 		{"rebuild the queue", s.config.RebuildEvery, s.rebuild, nil},
 		{"limit the queue", s.config.RebuildEvery, s.limit, s.limits.toSay},
+		{"count what waits", countDepthsEvery, s.countDepths, nil},
 		{"fire cron triggers", s.config.CronEvery, s.fireTimers, nil},
 		{"cancel late runs", s.config.CronEvery, s.cancelLate, nil},
 		{"fire buffers", s.config.CronEvery, s.fireBuffers, nil},

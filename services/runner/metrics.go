@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
+	"github.com/stepwell/stepwell/services/internal/runtelemetry"
 	"github.com/stepwell/stepwell/services/internal/telemetry"
 )
 
@@ -20,6 +21,7 @@ type metrics struct {
 	cronFired   telemetry.Counter
 	cronMissed  telemetry.Counter
 	dutyFailed  telemetry.Counter
+	refused     telemetry.Counter
 	fed, missed telemetry.Labels
 	rebuilt     telemetry.Labels
 }
@@ -38,6 +40,8 @@ func newMetrics(meter *telemetry.Meter) (metrics, error) {
 		cronFired: meter.Counter("stepwell.cron_fired", "{instant}", "Instants at which cron triggers fired"),
 		cronMissed: meter.Counter("stepwell.cron_missed", "{instant}",
 			"Instants of cron triggers that were missed for longer than runner.cron_catch_up, and did not fire"),
+		refused: meter.Counter("stepwell.events_refused", "{event}",
+			"Events that were refused, with all others of their request, since too much of a function waited that one of them starts"),
 		dutyFailed: meter.Counter("stepwell.duties_failed", "{pass}", "Passes of a runner's duties that failed and are made again"),
 		fed:        telemetry.Label("why", "due_soon"), missed: telemetry.Label("why", "overdue"),
 		rebuilt: telemetry.Label("why", "rebuilt"),
@@ -54,11 +58,18 @@ const countedFor = time.Second
 // sum over all runners is right.
 type queueGauges struct {
 	service *Service
+	// functions bounds the names of functions.
+	functions *telemetry.Bounded[string]
 
 	mu      sync.Mutex
 	at      time.Time
 	stats   queue.Stats
 	counted bool
+}
+
+func newQueueGauges(s *Service) *queueGauges {
+	names := func(slug string) string { return slug }
+	return &queueGauges{service: s, functions: telemetry.NewBounded(runtelemetry.FunctionsMax, names)}
 }
 
 // count is the queue; ok is false if another runner tells, or the queue does not answer.
@@ -102,6 +113,8 @@ func (g *queueGauges) addTo(meter *telemetry.Meter) error {
 				observe(float64(total.Ready), telemetry.Labels{})
 			}
 		})
+	meter.Gauge("stepwell.function_queue_items", "{item}",
+		"Items of a function that are due and wait for an executor or a limit, counted once a second", g.tellDepths)
 	meter.Gauge("stepwell.oldest_due", "s", "For how long the item that is due for the longest has waited for an executor",
 		func(ctx context.Context, observe telemetry.Observe) {
 			total, _ := g.count(ctx)

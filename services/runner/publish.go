@@ -38,6 +38,9 @@ func (s *Service) Publish(ctx context.Context, m *runnerv1.PublishRequest) (*run
 			return nil, stepwell.Invalidf("the events belong to different environments")
 		}
 	}
+	if err := s.admit(ctx, events); err != nil {
+		return nil, err
+	}
 	traced(ctx, events)
 	if _, err := s.publish(ctx, events); err != nil {
 		return nil, fmt.Errorf("publish: %w", err)

@@ -48,8 +48,9 @@ type Queue interface {
 	queue.Producer
 	queue.Limiter
 	queue.Shards
-	// Stats and Waiting are those of queue.Inspector.
+	// Stats, Depths and Waiting are those of queue.Inspector.
 	Stats(ctx context.Context, now time.Time) (queue.Stats, error)
+	Depths(ctx context.Context, now time.Time, functions []stepwell.FunctionID) (map[stepwell.FunctionID]int, error)
 	Waiting(ctx context.Context, now time.Time, items []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error)
 }
 
@@ -66,6 +67,8 @@ type Config struct {
 	RebuildEvery time.Duration `koanf:"rebuild_every" doc:"how soon a lost shard of the queue is noticed"`
 	// LostLeasesFor is how long whoever has leases that the queue lost may go on without knowing it.
 	LostLeasesFor time.Duration `koanf:"lost_leases_for" doc:"for how long items with limits wait when the queue was lost, since others of them may still be worked on: lease_for of the executors"`
+	// QueueDepthMax is how much may wait of one function before publishers have to slow down.
+	QueueDepthMax int `koanf:"queue_depth_max" doc:"how many items of one function may wait in the queue before events that start it are refused with 429; 0 for any number"`
 	// CronEvery is how soon a new cron trigger is noticed. Those that are known fire on time.
 	CronEvery time.Duration `koanf:"cron_every" doc:"how often due cron triggers are looked for, ahead of their time; also how soon a new one is noticed"`
 	// CronCatchUp bounds how late an instant of a cron trigger is fired. At most the events' dedupe window.
@@ -77,7 +80,8 @@ func DefaultConfig() Config {
 	return Config{
 		RouteEvery: 2 * time.Second, FeedEvery: time.Minute, RebuildEvery: time.Second,
 		ReconcileEvery: 10 * time.Second, OverdueAfter: 10 * time.Second, LostLeasesFor: 30 * time.Second,
-		CronEvery: time.Second, CronCatchUp: time.Hour,
+		QueueDepthMax: 1_000_000,
+		CronEvery:     time.Second, CronCatchUp: time.Hour,
 	}
 }
 
@@ -101,6 +105,9 @@ func (c Config) Validate() error {
 			problems = append(problems,
 				fmt.Errorf("%s is %s, it must be above 0 and at most %s", setting.name, setting.value, setting.most))
 		}
+	}
+	if c.QueueDepthMax < 0 {
+		problems = append(problems, fmt.Errorf("queue_depth_max is %d, it must be 0 or more", c.QueueDepthMax))
 	}
 	if c.CronCatchUp < 0 || c.CronCatchUp > stepwell.EventDedupeWindow {
 		problems = append(problems, fmt.Errorf("cron_catch_up is %s, it must be between 0 and %s",
@@ -137,6 +144,7 @@ type Service struct {
 	// deadlines are when runs are looked at that may take too long, buffers when debounces and batches start theirs.
 	deadlines, buffers *agenda
 	limits             *limits
+	depths             atomic.Pointer[depths]
 	// keeps says that this runner keeps the queue filled, as far as it knows.
 	keeps   atomic.Bool
 	tracer  telemetry.Tracer
@@ -161,11 +169,12 @@ func New(config Config, deps Deps) (*Service, error) {
 		toRoute: make(chan struct{}, 1), toLookBack: make(chan struct{}, 1), deadlines: newAgenda(), buffers: newAgenda(),
 		limits: newLimits(), tracer: deps.Telemetry.Tracer(),
 	}
+	s.depths.Store(&depths{})
 	meter := deps.Telemetry.Meter()
 	var err1, err2 error
 	s.metrics, err1 = newMetrics(meter)
 	s.runs, err2 = runtelemetry.New(deps.Telemetry)
-	if err := errors.Join(err1, err2, (&queueGauges{service: s}).addTo(meter)); err != nil {
+	if err := errors.Join(err1, err2, newQueueGauges(s).addTo(meter)); err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
 	return s, nil

@@ -185,6 +185,7 @@ func labelsOf() map[string]string {
 		"stepwell_db_group_commit_batch_size": "kind", "stepwell_db_group_commit_seconds": "kind, result",
 		"stepwell_db_pool_wait_seconds": "pool", "stepwell_duties_failed_total": "duty",
 		"stepwell_event_to_run_start_seconds": "fn", "stepwell_events_acked_total": "transport",
+		"stepwell_events_refused_total": "fn", "stepwell_function_queue_items": "fn",
 		"stepwell_events_stored_total": "routed", "stepwell_http_request_seconds": "route, status",
 		"stepwell_items_put_back_total": "why", "stepwell_items_total": "result", "stepwell_maintenance_total": "result",
 		"stepwell_oldest_due_seconds": "shard", "stepwell_partition_days_kept": "family", "stepwell_queue_items": "state",

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +15,7 @@ func limits() []scenario {
 	return []scenario{
 		{name: "concurrency of a key", proves: proves(compatibility.Concurrency), play: concurrency},
 		{name: "throttle", proves: proves(compatibility.Throttle), play: throttle},
+		{name: "queue of a function is full", proves: proves(compatibility.BackPressure), play: fullQueue},
 	}
 }
 
@@ -58,4 +60,22 @@ func throttle(s *scene) {
 		}
 		before = at
 	}
+}
+
+// fullQueue: while too much of a function waits, its events are refused, and the SDK says so; when it goes on, they are taken.
+func fullQueue(s *scene) {
+	s.hold("full", "pause", "queue")
+	var refused error
+	eventually(s, "events are refused", func() (bool, error) {
+		// A pause takes effect within a second, and what waits is counted once a second.
+		_, refused = s.process.Send(s.Context(), slices.Repeat([]target.Event{{Name: "e2e/full"}}, target.QueueDepthMax/4)...)
+		return true, check(refused != nil, "all are taken")
+	})
+	require.Regexp(s, "429|items of the function .* wait in the queue", refused.Error())
+	s.send(target.Event{Name: "e2e/echo"}) // others are not concerned
+	s.hold("full", "resume", "")
+	ids := eventually(s, "events are taken again", func() ([]string, error) {
+		return s.process.Send(s.Context(), target.Event{Name: "e2e/full"})
+	})
+	require.JSONEq(s, `"done"`, s.output(s.runOf(ids[0])))
 }

@@ -118,7 +118,7 @@ func infrastructure() []rule {
 		pkg: "internal/runtelemetry", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{otel},
 		why: "what becomes of runs, for runner and executor to tell",
 	}, {
-		pkg: "internal/rpc", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{grpc, otel, rpcStatus},
+		pkg: "internal/rpc", ours: []string{"internal/stepwell", "internal/telemetry"}, third: []string{grpc, otel, rpcStatus, protobuf},
 		tests: []string{"internal/certificate", "internal/certtest"},
 		why:   "sets up gRPC and maps the domain's errors to status codes",
 	}, {

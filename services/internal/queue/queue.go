@@ -87,6 +87,9 @@ type Inspector interface {
 	// Waiting tells of those of the items that are due and not leased why that is so, as of the last time somebody looked at
 	// their lanes. Errors: stepwell.ErrUnavailable.
 	Waiting(ctx context.Context, now time.Time, items []stepwell.Item) (map[stepwell.ItemID]stepwell.Waiting, error)
+	// Depths counts those of the functions' items that are due and not leased. The more functions, the more it costs, however
+	// many items there are. Functions without such items may be missing. Errors: stepwell.ErrUnavailable.
+	Depths(ctx context.Context, now time.Time, functions []stepwell.FunctionID) (map[stepwell.FunctionID]int, error)
 	// Dead returns up to limit dead items, the latest first.
 	Dead(ctx context.Context, limit int) ([]DeadItem, error)
 	// Redrive makes a dead item due at now, as if it had never been leased but for its generation. Errors:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -27,14 +28,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestErrorsSurviveTheWire(t *testing.T) {
 	t.Parallel()
 	sentinels := []error{
-		stepwell.ErrNotFound, stepwell.ErrConflict, stepwell.ErrInvalid, stepwell.ErrTooLarge, stepwell.ErrUnauthorized,
-		stepwell.ErrUnavailable, stepwell.ErrStale, stepwell.ErrLeaseLost, context.Canceled,
+		stepwell.ErrNotFound, stepwell.ErrConflict, stepwell.ErrInvalid, stepwell.ErrTooLarge, stepwell.ErrFull,
+		stepwell.ErrUnauthorized, stepwell.ErrUnavailable, stepwell.ErrStale, stepwell.ErrLeaseLost, context.Canceled,
 	}
-	for _, sentinel := range sentinels {
+	for i, sentinel := range sentinels {
 		got := rpc.FromStatus(rpc.ToStatus(fmt.Errorf("load run 7: %w", sentinel)))
 		require.ErrorIs(t, got, sentinel)
 		require.EqualError(t, got, "load run 7: "+sentinel.Error())
+		for j, other := range sentinels {
+			require.Equal(t, i == j, errors.Is(got, other), "%v is %v", got, other)
+		}
 	}
+	full := rpc.ToStatus(stepwell.ErrFull)
+	require.Equal(t, codes.ResourceExhausted, full.Code())
+	require.Equal(t, 5*time.Second, full.Details()[0].(*errdetails.RetryInfo).GetRetryDelay().AsDuration())
 	require.ErrorIs(t, rpc.FromStatus(status.New(codes.DeadlineExceeded, "late")), stepwell.ErrUnavailable)
 	require.ErrorIs(t, rpc.FromStatus(status.New(codes.Unimplemented, "unknown method")), stepwell.ErrUnavailable, "I32")
 	require.NoError(t, rpc.FromStatus(status.New(codes.OK, "")))

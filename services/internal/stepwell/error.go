@@ -3,6 +3,7 @@ package stepwell
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The sentinels that every service, driver and client speaks. They survive gRPC (package rpc), so errors.Is works
@@ -17,6 +18,9 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrTooLarge: a bound was exceeded; its text names the bound.
 	ErrTooLarge = errors.New("too large")
+	// ErrFull: too much waits already of what the request would start; its text names it. It may be taken later, but whoever
+	// sent it should slow down, so it is not Retryable.
+	ErrFull = errors.New("full")
 	// ErrUnauthorized: the key is missing or unknown.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrUnavailable: a dependency does not answer. Trying again may help.
@@ -38,6 +42,14 @@ func Invalidf(format string, args ...any) error {
 // TooLargef returns an ErrTooLarge whose text names the bound.
 func TooLargef(format string, args ...any) error {
 	return &requestError{kind: ErrTooLarge, text: fmt.Sprintf(format, args...)}
+}
+
+// FullRetryAfter is when somebody who was told ErrFull should try again.
+const FullRetryAfter = 5 * time.Second
+
+// Fullf returns an ErrFull whose text names what is full.
+func Fullf(format string, args ...any) error {
+	return &requestError{kind: ErrFull, text: fmt.Sprintf(format, args...)}
 }
 
 // Unauthorizedf returns an ErrUnauthorized whose text is for whoever was refused: it must not help to guess a key.

@@ -12,7 +12,7 @@ import (
 
 func sentinels() []error {
 	return []error{
-		stepwell.ErrNotFound, stepwell.ErrConflict, stepwell.ErrInvalid, stepwell.ErrTooLarge, stepwell.ErrUnauthorized,
+		stepwell.ErrNotFound, stepwell.ErrConflict, stepwell.ErrInvalid, stepwell.ErrTooLarge, stepwell.ErrFull, stepwell.ErrUnauthorized,
 		stepwell.ErrUnavailable, stepwell.ErrStale, stepwell.ErrLeaseLost,
 	}
 }
@@ -39,6 +39,10 @@ func TestRequestErrorsSayNothingButTheirText(t *testing.T) {
 	require.ErrorIs(t, tooLarge, stepwell.ErrTooLarge)
 	require.NotErrorIs(t, tooLarge, stepwell.ErrInvalid)
 	require.ErrorIs(t, fmt.Errorf("event 7: %w", tooLarge), stepwell.ErrTooLarge)
+
+	full := stepwell.Fullf("%d items of %q wait", 3, "f")
+	require.EqualError(t, full, `3 items of "f" wait`)
+	require.ErrorIs(t, full, stepwell.ErrFull)
 
 	unauthorized := stepwell.Unauthorizedf("event key %s", "not found")
 	require.EqualError(t, unauthorized, "event key not found")

@@ -24,7 +24,8 @@ func New(conn grpc.ClientConnInterface) *Client {
 }
 
 // Publish decides what the events start and stores both, all or nothing. The events belong to one environment.
-// Repeating it with the same ids is harmless. Errors: stepwell.ErrTooLarge, stepwell.ErrUnavailable.
+// Repeating it with the same ids is harmless. Errors: stepwell.ErrTooLarge; stepwell.ErrFull if too much of a function waits
+// that they start; stepwell.ErrUnavailable.
 func (c *Client) Publish(ctx context.Context, events []stepwell.Event) error {
 	// It does not wait for a runner: events are stored without one if none is there.
 	_, err := c.runner.Publish(ctx, &runnerv1.PublishRequest{Events: wire.Each(events, wire.Event)}, grpc.WaitForReady(false))

@@ -34,6 +34,7 @@ type devOptions struct {
 	grpcPort     int
 	discovery    discovery.Config
 	noDiscovery  bool
+	runner       runner.Config
 	executor     executor.Config
 	memory       memstore.Config
 	logLevel     slog.Level
@@ -43,7 +44,7 @@ type devOptions struct {
 
 func newDev(version string) *cobra.Command {
 	o := devOptions{
-		version: version, executor: executor.DefaultConfig(), memory: memstore.DefaultConfig(),
+		version: version, runner: runner.DefaultConfig(), executor: executor.DefaultConfig(), memory: memstore.DefaultConfig(),
 		discovery: discovery.Config{Interval: 5 * time.Second},
 	}
 	cmd := &cobra.Command{
@@ -76,6 +77,8 @@ It finds apps at the URLs given, and at the usual local ports.`,
 	flags.DurationVar(&o.discovery.Interval, "poll-interval", o.discovery.Interval, "how often apps are asked what they serve")
 	flags.DurationVar(&o.executor.RetryInterval, "retry-interval", 0,
 		"wait after a first failed attempt, from which the later ones grow; 0 means 15s, as in production")
+	flags.IntVar(&o.runner.QueueDepthMax, "queue-depth-max", o.runner.QueueDepthMax,
+		"how many items of one function may wait before events that start it are refused with 429; 0 for any number")
 	flags.IntVar(&o.memory.RunsMax, "runs-max", o.memory.RunsMax, "how many finished runs are kept")
 	flags.StringVar(&o.logLevelText, "log-level", "info", "debug, info, warn or error")
 	return cmd
@@ -93,6 +96,7 @@ func (o *devOptions) validate() error {
 	check(o.port != o.grpcPort, "--port and --grpc-port are both %d", o.port)
 	check(o.discovery.Interval >= 100*time.Millisecond, "--poll-interval is %s, it must be at least 100ms", o.discovery.Interval)
 	check(o.executor.RetryInterval >= 0, "--retry-interval is %s, it cannot be below 0", o.executor.RetryInterval)
+	check(o.runner.QueueDepthMax >= 0, "--queue-depth-max is %d, it cannot be below 0", o.runner.QueueDepthMax)
 	check(o.memory.RunsMax > 0, "--runs-max is %d, it must be above 0", o.memory.RunsMax)
 	for _, url := range o.discovery.URLs {
 		check(strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://"),
@@ -119,7 +123,7 @@ func (o *devOptions) run(ctx context.Context, out io.Writer) error {
 			grpcListeners = append(grpcListeners, rpc.NewListener(listener, nil, rpc.DrainDefault))
 		}
 	}
-	system, err := standalone.New(standalone.Config{Runner: runner.DefaultConfig(), Executor: o.executor, Discovery: o.discovery}, standalone.Deps{
+	system, err := standalone.New(standalone.Config{Runner: o.runner, Executor: o.executor, Discovery: o.discovery}, standalone.Deps{
 		Store: memstore.New(o.memory), Queue: memqueue.New(), Keys: eventapi.OpenKeys{},
 		HTTP: httpListeners, GRPC: grpcListeners, Transport: executor.NewTransport(), Gateway: executor.NewTransport(),
 		Dial: (&net.Dialer{}).DialContext, ServerKind: sdk.KindDev,

@@ -31,6 +31,7 @@ func TestFlagsOfTheDevServerAreChecked(t *testing.T) {
 		"--poll-interval -5s":     "--poll-interval is -5s, it must be at least 100ms",
 		"--poll-interval soon":    `invalid argument "soon" for "--poll-interval"`,
 		"--retry-interval -1s":    "--retry-interval is -1s, it cannot be below 0",
+		"--queue-depth-max -1":    "--queue-depth-max is -1, it cannot be below 0",
 		"--runs-max 0":            "--runs-max is 0, it must be above 0",
 		"--urls localhost:3000":   `--urls: "localhost:3000" is not a URL such as http://localhost:3000/api/inngest`,
 		"-u http://a/ -u ftp://b": `--urls: "ftp://b" is not a URL`,

@@ -61,23 +61,24 @@ const (
 	Defer       Feature = "`defer`: a function that runs when another has ended"
 	DeferBounds Feature = "`defer` more than is allowed: the first ones run"
 
-	Triggers    Feature = "several triggers"
-	Cron        Feature = "cron: once at each instant"
-	Wildcards   Feature = "wildcards"
-	Expressions Feature = "expressions"
-	EventIDs    Feature = "one run for all copies of an event"
-	Idempotency Feature = "one run for each value of an idempotency key"
-	Concurrency Feature = "`concurrency`: so many calls at a time, for each value of its key"
-	Throttle    Feature = "`throttle`: so many starts in any window of its period, the others later"
-	SkipSingle  Feature = "`singleton`: one live run for each value of its key, others are skipped"
-	CancelOlder Feature = "`singleton` with `mode: cancel`: the newest run cancels the one before"
-	Holds       Feature = "functions that an operator pauses, drains and resumes"
-	Timeouts    Feature = "`timeouts`: a run that starts or ends too late is cancelled"
-	RateLimit   Feature = "`rateLimit`: so many runs in any window of its period, for each value of its key"
-	Debounce    Feature = "`debounce`: one run, with the last event"
-	Batches     Feature = "`batchEvents`: one run for many events"
-	EventOrder  Feature = "ids in the order of the events"
-	EventDoors  Feature = "events by HTTP API"
+	Triggers     Feature = "several triggers"
+	Cron         Feature = "cron: once at each instant"
+	Wildcards    Feature = "wildcards"
+	Expressions  Feature = "expressions"
+	EventIDs     Feature = "one run for all copies of an event"
+	Idempotency  Feature = "one run for each value of an idempotency key"
+	Concurrency  Feature = "`concurrency`: so many calls at a time, for each value of its key"
+	Throttle     Feature = "`throttle`: so many starts in any window of its period, the others later"
+	SkipSingle   Feature = "`singleton`: one live run for each value of its key, others are skipped"
+	CancelOlder  Feature = "`singleton` with `mode: cancel`: the newest run cancels the one before"
+	Holds        Feature = "functions that an operator pauses, drains and resumes"
+	BackPressure Feature = "a function of which too much waits: publishers are told to slow down"
+	Timeouts     Feature = "`timeouts`: a run that starts or ends too late is cancelled"
+	RateLimit    Feature = "`rateLimit`: so many runs in any window of its period, for each value of its key"
+	Debounce     Feature = "`debounce`: one run, with the last event"
+	Batches      Feature = "`batchEvents`: one run for many events"
+	EventOrder   Feature = "ids in the order of the events"
+	EventDoors   Feature = "events by HTTP API"
 
 	Endpoints       Feature = "durable endpoints"
 	EndpointRetries Feature = "durable endpoints with parallel steps, with a step that is retried"
@@ -118,7 +119,7 @@ func groups() []group {
 		{"Deferred functions", []Feature{Defer, DeferBounds}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
 		{"Flow control", []Feature{
-			Concurrency, Throttle, RateLimit, Debounce, Batches, SkipSingle, CancelOlder, Timeouts, Holds,
+			Concurrency, Throttle, RateLimit, Debounce, Batches, SkipSingle, CancelOlder, Timeouts, Holds, BackPressure,
 		}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},

@@ -25,7 +25,7 @@ func startDev(ctx context.Context, settings Settings) (*Server, error) {
 		arguments = append(arguments, "--grpc-port", strconv.Itoa(grpcPort))
 	} else {
 		arguments = append(arguments, "--grpc-port", "0", "--no-discovery", "--retry-interval", retryInterval,
-			"--poll-interval", pollInterval)
+			"--poll-interval", pollInterval, "--queue-depth-max", strconv.Itoa(QueueDepthMax))
 	}
 	for _, url := range settings.AppURLs {
 		arguments = append(arguments, "--urls", url)

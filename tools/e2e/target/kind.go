@@ -32,6 +32,8 @@ func Kinds() []Kind { return []Kind{Dev(), Start(), Split()} }
 // How long servers wait, so that tests need not wait as long as users.
 const (
 	retryInterval = "1s"
+	// QueueDepthMax is how many items of a function may wait.
+	QueueDepthMax = 40
 	pollInterval  = "500ms"
 )
 
@@ -45,8 +47,8 @@ type Settings struct {
 	Backup *Backup
 	// AppURLs are serve endpoints that the server asks.
 	AppURLs []string
-	// Defaults leaves everything as a user finds it, but for ports and URLs. Otherwise retries come after a second, and
-	// apps are found within half of one.
+	// Defaults leaves everything as a user finds it, but for ports and URLs. Otherwise retries come after a second, apps are
+	// found within half of one, and queues are as deep as QueueDepthMax.
 	Defaults bool
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stepwell/stepwell/tools/e2e/process"
@@ -70,7 +71,10 @@ func (s *split) start(ctx context.Context) error {
 		"state": s.store.databaseEnv(), "runner": s.store.redisEnv(),
 		"executor": append(s.store.redisEnv(), s.keys.signingEnv()...),
 	}
-	settings := map[string][]string{"executor": {"--executor-retry-interval", retryInterval}}
+	settings := map[string][]string{
+		"executor": {"--executor-retry-interval", retryInterval},
+		"runner":   {"--runner-queue-depth-max", strconv.Itoa(QueueDepthMax)},
+	}
 	for service, addresses := range inside { // in any order: none must wait for another
 		for _, address := range addresses {
 			arguments := append([]string{"--network-listen", address}, settings[service]...)

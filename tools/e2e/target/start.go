@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stepwell/stepwell/tools/e2e/process"
@@ -23,6 +24,7 @@ func startStart(ctx context.Context, settings Settings) (*Server, error) {
 		Arguments: []string{
 			"start", "--host", host, "--port", port, "--grpc-port", "0",
 			"--retry-interval", retryInterval, "--apps-poll-interval", pollInterval, "--urls", strings.Join(settings.AppURLs, ","),
+			"--runner-queue-depth-max", strconv.Itoa(QueueDepthMax),
 		},
 	})
 	if err != nil {

@@ -210,6 +210,22 @@ func (q *Queue) Stats(_ context.Context, now time.Time) (queue.Stats, error) {
 	return stats, nil
 }
 
+// Depths implements queue.Inspector.
+func (q *Queue) Depths(
+	_ context.Context, now time.Time, functions []stepwell.FunctionID,
+) (map[stepwell.FunctionID]int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.advance(now)
+	depths := map[stepwell.FunctionID]int{}
+	for _, l := range q.ring {
+		if function := l.ready.first().item.Function; slices.Contains(functions, function) {
+			depths[function] += l.ready.len()
+		}
+	}
+	return depths, nil
+}
+
 // Dead implements queue.Inspector.
 func (q *Queue) Dead(_ context.Context, limit int) ([]queue.DeadItem, error) {
 	q.mu.Lock()

@@ -15,7 +15,7 @@ import (
 )
 
 // testRandomLimits does anything with items under limits that change, beside an oracle that counts: no limit is ever
-// exceeded (Q8, Q9), and what may be leased is leased (Q10).
+// exceeded (Q8, Q9), what may be leased is leased (Q10), and what waits is counted.
 func testRandomLimits(t *testing.T, f *fixture) {
 	f.rebuild(at(0))
 	rounds := 0
@@ -32,7 +32,7 @@ func testRandomLimits(t *testing.T, f *fixture) {
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueueSome, "lease": m.leaseSome, "ack": m.ackOne, "release": m.releaseOne, "remove": m.removeOne,
-			"extend": m.extendOne, "limit": m.limitOne,
+			"extend": m.extendOne, "limit": m.limitOne, "count": m.count,
 			"later": func(rt *rapid.T) {
 				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 30).Draw(rt, "seconds")) * time.Second)
 			},
@@ -200,6 +200,19 @@ func (m *limitModel) leaseSome(rt *rapid.T) {
 			require.NotEmpty(rt, m.blocked(i), "Q10: %s may be leased", i.item.Lane())
 		}
 	}
+}
+
+// count compares how many items of each function wait.
+func (m *limitModel) count(rt *rapid.T) {
+	m.expire()
+	want := map[stepwell.FunctionID]int{}
+	for _, i := range m.items {
+		if !i.leased && !i.item.DueAt.After(m.now) {
+			want[i.item.Function]++
+		}
+	}
+	functions := []stepwell.FunctionID{newItem(m.salt+"a", 0, m.now).Function, newItem(m.salt+"b", 0, m.now).Function}
+	require.Equal(rt, want, m.depths(m.now, functions...))
 }
 
 // someLease is a live one, or nil.

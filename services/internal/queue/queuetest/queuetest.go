@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Queue) {
 		"LostLockIsNotProlonged":          testLostLockIsNotProlonged,
 		"RunHasOneShard":                  testRunHasOneShard,
 		"StatsAreOfEachShard":             testStatsAreOfEachShard,
+		"DepthsAreOfEachFunction":         testDepthsAreOfEachFunction,
 		"WaitReturnsWhenEnqueued":         testWaitReturnsWhenEnqueued,
 		"WaitReturnsWhenDue":              testWaitReturnsWhenDue,
 		"WaitReturnsAtOnceWhenReady":      testWaitReturnsAtOnceWhenReady,

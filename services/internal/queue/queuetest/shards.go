@@ -146,6 +146,35 @@ func testStatsAreOfEachShard(t *testing.T, f *fixture) {
 }
 
 // requireStats compares instants as such: where they are shown does not count.
+// testDepthsAreOfEachFunction: of its items those are counted that are due and not leased.
+func testDepthsAreOfEachFunction(t *testing.T, f *fixture) {
+	functions := []stepwell.FunctionID{newItem("a", 0, at(0)).Function, newItem("b", 0, at(0)).Function, newItem("c", 0, at(0)).Function}
+	require.Empty(t, f.depths(at(0), functions...))
+	f.enqueue(at(0), newItems("a", 20, at(0).Add(-time.Second))...)
+	f.enqueue(at(0), newItem("b", 1, at(0)), newItem("b", 2, at(5)), newItem("c", 1, at(5)))
+	require.Equal(t, map[stepwell.FunctionID]int{functions[0]: 20, functions[1]: 1}, f.depths(at(0), functions...))
+	require.Equal(t, map[stepwell.FunctionID]int{functions[1]: 1}, f.depths(at(0), functions[1:]...))
+	require.Empty(t, f.depths(at(0)))
+
+	leases := f.lease(at(0), 50)
+	require.Len(t, leases, 21)
+	require.Empty(t, f.depths(at(0), functions...))
+	require.Equal(t, map[stepwell.FunctionID]int{functions[1]: 1, functions[2]: 1}, f.depths(at(5), functions...), "became due")
+	require.NoError(t, f.Release(f.ctx, leases[0], at(5), at(6)))
+	expired := f.depths(at(60), functions...)
+	require.Equal(t, 23, expired[functions[0]]+expired[functions[1]]+expired[functions[2]], "expired, or given back")
+	require.NoError(t, f.Remove(f.ctx, ids(leases)))
+	require.Equal(t, map[stepwell.FunctionID]int{functions[1]: 1, functions[2]: 1}, f.depths(at(60), functions...))
+}
+
+// depths are those of functions.
+func (f *fixture) depths(now time.Time, functions ...stepwell.FunctionID) map[stepwell.FunctionID]int {
+	f.t.Helper()
+	depths, err := f.Depths(f.ctx, now, functions)
+	require.NoError(f.t, err)
+	return depths
+}
+
 func requireStats(t *testing.T, want, got queue.Stats) {
 	t.Helper()
 	require.True(t, want.OldestDueAt.Equal(got.OldestDueAt), "due since %s, not %s", want.OldestDueAt, got.OldestDueAt)

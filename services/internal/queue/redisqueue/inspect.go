@@ -53,6 +53,43 @@ func counted(answer any) queue.Stats {
 	return stats
 }
 
+// Depths implements queue.Inspector. It moves what became due before it counts, as Stats does.
+func (q *Queue) Depths(
+	ctx context.Context, now time.Time, functions []stepwell.FunctionID,
+) (map[stepwell.FunctionID]int, error) {
+	if err := q.ready(ctx); err != nil {
+		return nil, err
+	}
+	chunks := slices.Collect(slices.Chunk(functions, chunkMax))
+	var calls []call
+	for _, s := range q.shards {
+		calls = append(calls, q.advance(s, now))
+		for _, chunk := range chunks {
+			names := make([]any, len(chunk))
+			for i, function := range chunk {
+				names[i] = function.String()
+			}
+			calls = append(calls, newCall(q.scripts.depths, s.keys, "", names...))
+		}
+	}
+	depths := map[stepwell.FunctionID]int{}
+	for i, got := range q.run(ctx, calls...) {
+		at := i % (1 + len(chunks))
+		if at == 0 {
+			continue // where nothing can be changed, all can still be counted
+		}
+		if got.err != nil {
+			return nil, q.failure(ctx, "count items of functions", got.err)
+		}
+		for j, function := range chunks[at-1] {
+			if n := int(number(element(got.value, j))); n > 0 {
+				depths[function] += n
+			}
+		}
+	}
+	return depths, nil
+}
+
 // Dead implements queue.Inspector.
 func (q *Queue) Dead(ctx context.Context, limit int) ([]queue.DeadItem, error) {
 	if err := q.ready(ctx); err != nil || limit <= 0 {

@@ -48,8 +48,8 @@ const (
 	keySharers = "sharers"
 	// keyTimers is a sorted set: place → when it is to be looked after.
 	keyTimers = "timers"
-	// keyHeld is a number: how many items are in lanes that wait.
-	keyHeld = "held"
+	// keyDepths is a hash: function → how many of its items are in lanes; and how many are in lanes that wait, of all functions.
+	keyDepths = "depths"
 	// keyEpoch is a string: when the shard was last rebuilt, and since when items with limits are leased.
 	keyEpoch = "epoch"
 	// keyLock is what the keys of the locks begin with; the name follows. A lock is a string: its owner.
@@ -60,7 +60,7 @@ const (
 func isKey(name string) bool {
 	switch name {
 	case keyItems, keyLane, keyRing, keyDelayed, keyLeased, keyDead, keyReasons, keyWake, keyEpoch, keyLock,
-		keyLimits, keySlots, keyStarts, keyParked, keyWaits, keySharers, keyTimers, keyHeld:
+		keyLimits, keySlots, keyStarts, keyParked, keyWaits, keySharers, keyTimers, keyDepths:
 		return true
 	}
 	return false

@@ -146,7 +146,10 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			require.NoError(t, m.q.Remove(m.ctx, gone))
 		},
 		"inspect": func(t *rapid.T) {
-			_, err := m.q.Waiting(m.ctx, m.now, []stepwell.Item{m.someItem(t)})
+			item := m.someItem(t)
+			_, err := m.q.Depths(m.ctx, m.now, []stepwell.FunctionID{item.Function})
+			require.NoError(t, err)
+			_, err = m.q.Waiting(m.ctx, m.now, []stepwell.Item{item})
 			require.NoError(t, err)
 			_, err = m.q.Stats(m.ctx, m.now)
 			require.NoError(t, err)
@@ -248,13 +251,27 @@ func waiting(t *rapid.T, client *redis.Client, prefix string) []string {
 		maps.Copy(known, client.HGetAll(t.Context(), key).Val())
 	}
 	require.Equal(t, known, places)
-	held := 0
-	for _, lane := range lanes {
-		held += int(client.ZCard(t.Context(), prefix+"lane:"+lane).Val())
-	}
-	counted, _ := client.Get(t.Context(), prefix+"held").Int()
-	require.Equal(t, held, counted)
+	requireDepths(t, client, prefix, lanes)
 	return lanes
+}
+
+// requireDepths looks whether the items in lanes are counted, by function, and those in lanes that wait.
+func requireDepths(t *rapid.T, client *redis.Client, prefix string, waiting []string) {
+	want, counted := map[string]int{}, map[string]int{}
+	for _, key := range client.Keys(t.Context(), prefix+"lane:*").Val() {
+		lane, n := strings.TrimPrefix(key, prefix+"lane:"), int(client.ZCard(t.Context(), key).Val())
+		function, _, _ := strings.Cut(lane, "/")
+		want[function] += n
+		if slices.Contains(waiting, lane) {
+			want["held"] += n
+		}
+	}
+	for field, n := range client.HGetAll(t.Context(), prefix+"depths").Val() {
+		if n != "0" {
+			counted[field], _ = strconv.Atoi(n)
+		}
+	}
+	require.Equal(t, want, counted)
 }
 
 // TestScriptsUseOnlyKeysThatTheyDeclare: else they would fail in a cluster, or for a user who may not use all keys. What

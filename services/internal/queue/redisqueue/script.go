@@ -20,7 +20,7 @@ var scriptFiles embed.FS
 // scripts are the verbs of a shard, each in its file. Redis runs a script as one command, so nobody sees half of it.
 type scripts struct {
 	put, lease, advance, extend, release, bury, remove *script
-	stats, dead, redrive, limit, waiting               *script
+	stats, dead, redrive, limit, waiting, depths       *script
 	lock, prolong, unlock, rebuilt                     *script
 }
 
@@ -45,6 +45,7 @@ func loadScripts() (scripts, error) {
 	s.dead = load("dead", true)
 	s.limit = load("limit", true)
 	s.waiting = load("waiting", true)
+	s.depths = load("depths", true)
 	s.redrive = load("redrive", false) // a second one would not find the item dead
 	s.lock = load("lock", true)
 	s.prolong = load("prolong", true)

@@ -24,6 +24,8 @@ export function limits({ define }) {
 
     define({ id: "paused-queue" }, on("e2e/paused-queue"), ({ step, ran }) => step.run("step", () => ran("step", "done"))),
 
+    define({ id: "full" }, on("e2e/full"), ({ step, ran }) => step.run("step", () => ran("step", "done"))),
+
     define({ id: "throttled", throttle: { limit: 1, period: "3s", key: "event.data.key" } }, on("e2e/throttled"), ({ step, ran }) =>
       step.run("step", () => ran("step", "done")),
     ),

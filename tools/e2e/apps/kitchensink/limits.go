@@ -52,6 +52,7 @@ func (a *app) limits() {
 		})
 	}
 	a.define("paused-queue", retriesDefault, once)
+	a.define("full", retriesDefault, once)
 	throttle := inngestgo.ConfigThrottle{Limit: 1, Period: 3 * time.Second, Key: key}
 	a.defineWith(inngestgo.FunctionOpts{ID: "throttled", Throttle: &throttle}, eventTriggers("e2e/throttled"), once)
 }

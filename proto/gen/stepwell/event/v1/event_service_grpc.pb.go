@@ -32,7 +32,8 @@ type EventServiceClient interface {
 	// Publish stores the events, all of them or none, and starts what they start. An answer means that they are never
 	// lost. Retry UNAVAILABLE with the same request_id: the same ids come back, and nothing starts twice.
 	//
-	// INVALID_ARGUMENT names the event and what is wrong with it; RESOURCE_EXHAUSTED names the bound that was exceeded;
+	// INVALID_ARGUMENT names the event and what is wrong with it; RESOURCE_EXHAUSTED names the bound that was exceeded, or, with
+	// a google.rpc.RetryInfo, the function of which too much waits: send less, and send it again after that time;
 	// UNAUTHENTICATED means that the event key is missing or unknown.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 }
@@ -65,7 +66,8 @@ type EventServiceServer interface {
 	// Publish stores the events, all of them or none, and starts what they start. An answer means that they are never
 	// lost. Retry UNAVAILABLE with the same request_id: the same ids come back, and nothing starts twice.
 	//
-	// INVALID_ARGUMENT names the event and what is wrong with it; RESOURCE_EXHAUSTED names the bound that was exceeded;
+	// INVALID_ARGUMENT names the event and what is wrong with it; RESOURCE_EXHAUSTED names the bound that was exceeded, or, with
+	// a google.rpc.RetryInfo, the function of which too much waits: send less, and send it again after that time;
 	// UNAUTHENTICATED means that the event key is missing or unknown.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	mustEmbedUnimplementedEventServiceServer()

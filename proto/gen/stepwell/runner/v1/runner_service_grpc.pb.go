@@ -35,6 +35,8 @@ const (
 type RunnerServiceClient interface {
 	// Publish decides what the events start, stores both as one fact, and queues what is due. An answer means that it is
 	// durable. Repeating it with the same event ids is harmless. UNAVAILABLE: try again, or store the events unrouted.
+	// RESOURCE_EXHAUSTED with a google.rpc.RetryInfo: too much waits of a function that one of the events would start; nothing is
+	// stored.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 	// Nudge says that the store holds something for a runner to look at: an event to route, or a wait to look back for. It
 	// saves the time until a runner looks by itself.
@@ -126,6 +128,8 @@ func (c *runnerServiceClient) ExplainWaiting(ctx context.Context, in *ExplainWai
 type RunnerServiceServer interface {
 	// Publish decides what the events start, stores both as one fact, and queues what is due. An answer means that it is
 	// durable. Repeating it with the same event ids is harmless. UNAVAILABLE: try again, or store the events unrouted.
+	// RESOURCE_EXHAUSTED with a google.rpc.RetryInfo: too much waits of a function that one of the events would start; nothing is
+	// stored.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	// Nudge says that the store holds something for a runner to look at: an event to route, or a wait to look back for. It
 	// saves the time until a runner looks by itself.

@@ -1,18 +1,18 @@
 -- Moves what became due, and what is leased beyond its expiry, into the lanes; but what expired too often is dead. Looks after
 -- limits whose time has come.
--- KEYS: items lane ring delayed leased dead reasons limits slots starts parked waits sharers timers epoch held
+-- KEYS: items lane ring delayed leased dead reasons limits slots starts parked waits sharers timers epoch depths
 -- ARGV: now max expiriesMax
 -- Result: how many items moved; of these, how many leases expired, and how many items are dead
 -- Invariant: Q3; Q6; at most max items of each kind move, the earliest first; the ring has the lanes with items that wait
 -- for no limit.
 local items, lane, ring, delayed, leased, dead, reasons = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local limits, slots, starts, parked, waits, sharers, timers = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local epoch, held = KEYS[15], KEYS[16]
+local epoch, depths = KEYS[15], KEYS[16]
 local now, max, expiriesMax = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields, lanes, names, deaths, why = {}, {}, {}, {}, {}
 local function append(list, a, b) list[#list + 1] = a; list[#list + 1] = b end
 local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch, held = held}, now)
+  sharers = sharers, timers = timers, epoch = epoch, depths = depths}, now)
 
 local function place(id, value, due, priority, name)
   append(fields, id, value)

@@ -1,14 +1,14 @@
 -- Leases the first items of the lanes whose turn it is: a quantum of each in turn, all that a lane has if it is alone, but
 -- no more than its limits allow. While something is due or expired that is not in its lane, or a limit is to be looked
 -- after, it leases nothing: advance goes first, unless it just went.
--- KEYS: items lane ring delayed leased wake limits slots starts parked waits sharers timers epoch held
+-- KEYS: items lane ring delayed leased wake limits slots starts parked waits sharers timers epoch depths
 -- ARGV: now max expiry quantum advanced token visitsMax
 -- Result: {id, value, ...}, next due time, next expiry, when a limit is looked after ('' if none), 1 if the lanes have more
 -- Invariant: Q2, what is leased is out of its lane; Q4; Q5; Q8; the ring has the lanes with items that wait for no limit;
 -- whoever took the wake token and leaves work puts it back.
 local items, lane, ring, delayed, leased, wake, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local slots, starts, parked, waits, sharers, timers, epoch = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local held = KEYS[15]
+local depths = KEYS[15]
 local now, max, expiry, quantum = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local advanced, token, visitsMax = ARGV[5], ARGV[6], tonumber(ARGV[7])
 
@@ -18,7 +18,7 @@ local soonest = math.min(tonumber(due) or math.huge, tonumber(expires) or math.h
 if advanced ~= '1' and soonest <= now then return {{}, due, expires, limited, 0} end
 
 local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch, held = held}, now)
+  sharers = sharers, timers = timers, epoch = epoch, depths = depths}, now)
 -- Every lane gives at least one item, or waits for a limit; so those whose turn is next are enough most often.
 local line = redis.call('ZRANGE', ring, 0, max)
 local lanes, turn, taken, counted, full, gone, back = #line, 1, {}, {}, {}, {}, {}
@@ -29,6 +29,7 @@ while #taken < max and line[turn] and (lanes <= max or turn <= lanes) and turn <
   local room, place, at, limit = limiter.room(name, n)
   if room > 0 then popped = redis.call('ZPOPMIN', lane .. name, room) end
   for i = 1, #popped, 2 do ids[#ids + 1], taken[#taken + 1], counted[popped[i]] = popped[i], popped[i], limiter.counts(name) end
+  if #ids > 0 then limiter.moved(name, -#ids) end
   if #ids > 0 and limiter.counts(name) then limiter.take(name, ids, expiry) end
   full[name] = nil
   if #ids < room or (place and redis.call('EXISTS', lane .. name) == 0) then
@@ -54,6 +55,7 @@ for name, at in pairs(full) do
   end
 end
 if #gone > 0 then redis.call('ZREM', ring, unpack(gone)) end
+limiter.keep()
 if #later > 0 then redis.call('ZADD', ring, unpack(later)) end
 local more = redis.call('EXISTS', ring)
 if token == '1' and more == 1 then redis.call('ZADD', wake, 0, 'wake') end

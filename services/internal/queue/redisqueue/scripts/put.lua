@@ -1,17 +1,17 @@
 -- Takes settled items out and puts new ones in: the delayed by their due time, the others into their lanes; but of each
 -- group the first that is due and new, and that its limits allow, is leased at once, unless it begins a run that they space.
--- KEYS: items lane ring delayed leased wake limits slots starts parked waits sharers timers epoch held
+-- KEYS: items lane ring delayed leased wake limits slots starts parked waits sharers timers epoch depths
 -- ARGV: now goneCount gone* [id value score group expiry]*
 -- Result: {group, id, ... of what was leased}, {gone ids that were not leased but are in}
 -- Invariant: Q1, an id that is in is left as it is; Q2, what is leased is its group's; Q8; the ring has the lanes with items
 -- that wait for no limit.
 local items, lane, ring, delayed, leased, wake, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local slots, starts, parked, waits, sharers, timers, epoch = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local held = KEYS[15]
+local depths = KEYS[15]
 local now, goneCount, strays, leases, freed = ARGV[1], tonumber(ARGV[2]), {}, {}, {}
 local function append(list, a, b) list[#list + 1] = a; list[#list + 1] = b end
 local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch, held = held}, now)
+  sharers = sharers, timers = timers, epoch = epoch, depths = depths}, now)
 
 if goneCount > 0 then
   local gone, were = {unpack(ARGV, 3, goneCount + 2)}, {}

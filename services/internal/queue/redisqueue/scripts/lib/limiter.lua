@@ -4,9 +4,9 @@
 -- it; or `FUNCTION/?` until the limits are known, `FUNCTION/p` while it is paused, `e` until the shard is rebuilt. So that
 -- none is forgotten, somebody kicks the lane's limits whenever a lane takes or frees something, or leaves the ring: where
 -- there is room, the first that waits comes back into it.
--- k are the keys: lane ring limits slots starts parked waits sharers timers epoch held
+-- k are the keys: lane ring limits slots starts parked waits sharers timers epoch depths
 local function limiter(k, now)
-  local self, lanes, known, counts, from, late = {}, {}, {}, {}, nil, {}
+  local self, lanes, known, counts, depths, from, late = {}, {}, {}, {}, {}, nil, {}
   now = tonumber(now)
 
   local function functionOf(name) return name:match('^[^/]*') end
@@ -139,9 +139,17 @@ local function limiter(k, now)
     end
   end
 
-  -- Counts items of lanes that wait.
-  local function hold(n)
-    if n ~= 0 then redis.call('INCRBY', k.held, n) end
+  -- Counts items of lanes that wait, and those that came into a lane or left it; to be kept.
+  local function hold(n) depths.held = (depths.held or 0) + n end
+  function self.moved(name, n)
+    local func = functionOf(name)
+    depths[func] = (depths[func] or 0) + n
+  end
+  function self.keep()
+    for what, n in pairs(depths) do
+      if n ~= 0 then redis.call('HINCRBY', k.depths, what, n) end
+    end
+    depths = {}
   end
 
   -- Has a lane wait for what room said, and not in the ring.
@@ -179,13 +187,11 @@ local function limiter(k, now)
   local function kick(limit, func)
     local chosen, earliest
     for _, f in ipairs(limit.shared and redis.call('SMEMBERS', k.sharers .. limit.set) or {func}) do
-      local place = placeOf(limit, f)
-      local first = redis.call('ZRANGE', k.parked .. place, 0, 0, 'WITHSCORES')[2]
-      local numbers = first and numbersOf(f)
+      local numbers, place = numbersOf(f), placeOf(limit, f)
       local number = numbers and numbers[limit.id]
-      if number and count(limit, number) < number.most and tonumber(first) < (earliest or math.huge) then
-        chosen, earliest = place, tonumber(first)
-      end
+      local room = number and count(limit, number) < number.most
+      local first = room and redis.call('ZRANGE', k.parked .. place, 0, 0, 'WITHSCORES')[2]
+      if first and tonumber(first) < (earliest or math.huge) then chosen, earliest = place, tonumber(first) end
     end
     if chosen then wake(chosen, 1) end
   end
@@ -195,15 +201,15 @@ local function limiter(k, now)
 
   -- Takes note that items of a lane were removed.
   function self.removed(name, n)
+    self.moved(name, -n)
     if self.placeOf(name) then hold(-n) end
   end
 
-  -- Takes a lane that has no items any more out of the ring, or from where it waits.
+  -- Takes a lane that has no items any more out of the ring, or from where it waits. The caller kicks its limits then.
   function self.drop(name)
     local place = self.placeOf(name)
     redis.call('ZREM', place and k.parked .. place or k.ring, name)
     if place then redis.call('HDEL', k.waits .. functionOf(name), name) end
-    self.kick(name)
   end
 
   -- Looks after places whose time has come, max at most; of those that are no limit's, max lanes come back at a time.
@@ -239,14 +245,17 @@ local function limiter(k, now)
   function self.fresh(names, entries)
     local those, turns = {}, #names > 0 and redis.call('ZMSCORE', k.ring, unpack(names))
     for i, name in ipairs(names) do
+      self.moved(name, #entries[name] / 2)
       if not turns[i] and self.placeOf(name) then hold(#entries[name] / 2)
       elseif not turns[i] then those[#those + 1] = name end
     end
     return those
   end
 
-  -- Puts the lanes that came back, and fresh ones, at the end of the ring. Returns how many were not in it.
+  -- Puts the lanes that came back, and fresh ones, at the end of the ring, and keeps what was counted. Returns how many lanes
+  -- were not in the ring.
   function self.settle(fresh)
+    self.keep()
     for _, name in ipairs(fresh or {}) do late[#late + 1] = name end
     if #late == 0 then return 0 end
     local last, turns = tonumber(redis.call('ZRANGE', k.ring, -1, -1, 'WITHSCORES')[2] or 0), {}
