@@ -126,6 +126,20 @@ func (s *Service) ListDueItems(
 	return &statev1.ListDueItemsResponse{Items: wire.Each(items, wire.Item), NextPageToken: next}, nil
 }
 
+// ListThrottleStarts implements statev1.StateServiceServer.
+func (s *Service) ListThrottleStarts(
+	ctx context.Context, m *statev1.ListThrottleStartsRequest,
+) (*statev1.ListThrottleStartsResponse, error) {
+	starts, next, err := s.store.ThrottleStarts(ctx, store.ThrottleQuery{
+		Function: stepwell.FunctionID{UUID: wire.FromUUID(m.GetFunctionId())}, Since: wire.FromTime(m.GetSince()),
+		Cursor: m.GetPageToken(), Limit: pageSize(m.GetPageSize()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &statev1.ListThrottleStartsResponse{Starts: wire.Each(starts, wire.ThrottleStart), NextPageToken: next}, nil
+}
+
 // ListParkedItems implements statev1.StateServiceServer.
 func (s *Service) ListParkedItems(
 	ctx context.Context, m *statev1.ListParkedItemsRequest,

@@ -163,7 +163,7 @@ func (c *checker) throttle(flow *stepwell.FlowControl, wire *wireThrottle) {
 		return
 	}
 	period := c.duration("throttle.period", wire.Period)
-	c.that(period >= throttlePeriodMin, "throttle.period is %q, it must be at least 1s", wire.Period)
+	c.that(period >= throttlePeriodMin && period <= stepwell.ThrottlePeriodMax, "throttle.period is %q, it must be 1s to 7d", wire.Period)
 	c.that(wire.Limit >= 0 && wire.Burst >= 0, "throttle: limit and burst cannot be below 0")
 	flow.Throttle = &stepwell.Throttle{Limit: max(1, wire.Limit), Burst: wire.Burst, Period: period, Key: wire.Key}
 }

@@ -59,6 +59,11 @@ func (l Lane) Parse() (FunctionID, []LimitKey, error) {
 // starts tells whether the item is the first of its run, the one that waits for throttles.
 func (i Item) starts() bool { return i.Kind == ItemDiscovery && i.Number == 1 && i.Attempt == 0 }
 
+// Throttled tells whether the item counts towards a throttle: it begins its run.
+func (i Item) Throttled() bool {
+	return slices.ContainsFunc(i.Limits, func(key LimitKey) bool { return key.Kind == LimitThrottle })
+}
+
 // limitsOf are those of its run's limit keys that the item has.
 func (i Item) limitsOf(run []LimitKey) []LimitKey {
 	throttles := func(key LimitKey) bool { return key.Kind == LimitThrottle }

@@ -73,6 +73,21 @@ func ParseLimitKey(text string) (LimitKey, error) {
 	return key, nil
 }
 
+// ThrottlePeriodMax bounds the period of a throttle.
+const ThrottlePeriodMax = 7 * 24 * time.Hour
+
+// ThrottleStart is what a throttle counts: the begin of a run.
+type ThrottleStart struct {
+	// Item is the run's first one, as far as its id and its lane tell.
+	Item Item
+	At   time.Time
+}
+
+// NewThrottleStart is the begin of a run of a function, with the keys of the run's limits.
+func NewThrottleStart(function FunctionID, run RunID, limits []LimitKey, at time.Time) ThrottleStart {
+	return ThrottleStart{Item: NewDiscovery(Run{ID: run, Function: function, Limits: limits}, 1, time.Time{}), At: at}
+}
+
 // limitValueBytesMax bounds LimitKey.Value.
 const limitValueBytesMax = 128
 

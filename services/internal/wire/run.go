@@ -120,6 +120,16 @@ func FromItem(m *runv1.Item) stepwell.Item {
 	}
 }
 
+// ThrottleStart is a start as a message.
+func ThrottleStart(s stepwell.ThrottleStart) *runv1.ThrottleStart {
+	return &runv1.ThrottleStart{Item: Item(s.Item), AtTime: Time(s.At)}
+}
+
+// FromThrottleStart is the start of a message.
+func FromThrottleStart(m *runv1.ThrottleStart) stepwell.ThrottleStart {
+	return stepwell.ThrottleStart{Item: FromItem(m.GetItem()), At: FromTime(m.GetAtTime())}
+}
+
 func limitKey(k stepwell.LimitKey) *runv1.LimitKey {
 	return &runv1.LimitKey{
 		Kind: enum[runv1.LimitKind](k.Kind), Scope: enum[functionv1.Scope](k.Scope), Key: k.Key, Value: k.Value,

@@ -30,6 +30,7 @@ func TestNounsSurviveTheWire(t *testing.T) {
 	survives(t, "run start", wire.RunStart, wire.FromRunStart)
 	survives(t, "buffer", wire.Buffer, wire.FromBuffer)
 	survives(t, "item", wire.Item, wire.FromItem)
+	survives(t, "throttle start", wire.ThrottleStart, wire.FromThrottleStart)
 	survives(t, "step", wire.Step, wire.FromStep)
 	survives(t, "attempt", wire.Attempt, wire.FromAttempt)
 	survives(t, "transition", wire.Transition, wire.FromTransition)

@@ -117,6 +117,17 @@ func (c *Client) DueItems(ctx context.Context, query store.DueQuery) ([]stepwell
 	return wire.Each(m.GetItems(), wire.FromItem), m.GetNextPageToken(), nil
 }
 
+// ThrottleStarts implements store.Backlog.
+func (c *Client) ThrottleStarts(ctx context.Context, query store.ThrottleQuery) ([]stepwell.ThrottleStart, string, error) {
+	m, err := c.state.ListThrottleStarts(ctx, &statev1.ListThrottleStartsRequest{
+		FunctionId: wire.UUID(query.Function.UUID), Since: wire.Time(query.Since), PageSize: int32(query.Limit), PageToken: query.Cursor,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return wire.Each(m.GetStarts(), wire.FromThrottleStart), m.GetNextPageToken(), nil
+}
+
 // ParkedItems implements store.Backlog.
 func (c *Client) ParkedItems(ctx context.Context, before time.Time, limit int) ([]stepwell.Item, error) {
 	m, err := c.state.ListParkedItems(ctx, &statev1.ListParkedItemsRequest{

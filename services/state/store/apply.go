@@ -20,6 +20,8 @@ type Applied struct {
 	Dropped []stepwell.ItemID
 	// Emits are events to be stored unrouted.
 	Emits []stepwell.Event
+	// Begins is what a throttle counts; nil if the transition is not the first of a run that has one.
+	Begins *stepwell.ThrottleStart
 }
 
 // Known is what a driver knows that a run does not tell. What is nil is not.
@@ -81,6 +83,10 @@ func (a *application) apply(settled stepwell.Item, t stepwell.Transition) error 
 	run := a.run
 	if settled.ID != "" {
 		a.settle(settled, t)
+	}
+	if settled.Throttled() && t.Attempt != nil && !t.Keep {
+		begins := stepwell.NewThrottleStart(settled.Function, settled.Run, settled.Limits, t.Attempt.StartedAt)
+		a.Begins = &begins
 	}
 	for _, step := range t.Records {
 		a.record(step)

@@ -259,6 +259,10 @@ type Backlog interface {
 	// fewer, since the bytes of their events are bounded too; if it returns none there are none, and next is when the first
 	// one's time comes, zero if there is no buffer.
 	DueBuffers(ctx context.Context, now time.Time, limit int) (due []DueBuffer, next time.Time, err error)
+	// ThrottleStarts returns starts of runs of a function with a throttle since an instant, as far as their first calls are
+	// settled, at most limit, after the cursor of the page before ("" to begin). They are kept for
+	// stepwell.ThrottlePeriodMax. next is "" when there are no more.
+	ThrottleStarts(ctx context.Context, query ThrottleQuery) (starts []stepwell.ThrottleStart, next string, err error)
 	// UnroutedEvents returns events that were stored unrouted, oldest first, at most limit. There may be more even if
 	// it returns fewer, since their bytes are bounded too; there are none left if it returns none.
 	UnroutedEvents(ctx context.Context, limit int) ([]stepwell.Event, error)
@@ -278,6 +282,15 @@ type DueQuery struct {
 	// After, if it is set, passes over runs of which an item is due before it, to the minute.
 	After  time.Time
 	Cursor string
+	// Limit is at most PageMax.
+	Limit int
+}
+
+// ThrottleQuery asks for a page of starts.
+type ThrottleQuery struct {
+	Function stepwell.FunctionID
+	Since    time.Time
+	Cursor   string
 	// Limit is at most PageMax.
 	Limit int
 }

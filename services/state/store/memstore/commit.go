@@ -51,6 +51,7 @@ func (s *Store) commit(t stepwell.Transition) store.Committed {
 		record.put(step)
 		record.recorded = append(record.recorded, record.stepAt[step.ID])
 	}
+	s.keepStart(applied.Begins)
 	s.unregister(t.Settles)
 	for _, id := range applied.Dropped {
 		s.unregister(id)

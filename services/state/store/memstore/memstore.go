@@ -44,7 +44,9 @@ type Store struct {
 	runIDs   []stepwell.RunID
 	unrouted []stepwell.EventID
 	starts   map[startKey]start
-	rates    rates
+	// throttled is what throttles count, in the order in which it was told.
+	throttled map[stepwell.FunctionID][]stepwell.ThrottleStart
+	rates     rates
 	// places are those that live runs have.
 	places map[stepwell.PlaceKey]stepwell.RunID
 	// deadlines are of live runs.
@@ -70,7 +72,7 @@ func New(config Config) *Store {
 		events:   map[stepwell.EventID]*eventRecord{},
 		runs:     map[stepwell.RunID]*runRecord{}, deadlines: map[stepwell.RunID]time.Time{},
 		buffers: map[stepwell.RunID]*bufferRecord{}, openBuffers: map[bufferKey]*bufferRecord{},
-		starts: map[startKey]start{}, places: map[stepwell.PlaceKey]stepwell.RunID{},
+		starts: map[startKey]start{}, throttled: map[stepwell.FunctionID][]stepwell.ThrottleStart{}, places: map[stepwell.PlaceKey]stepwell.RunID{},
 		waits: map[waitName]registered{}, waitNames: map[stepwell.ItemID]waitName{},
 	}
 }

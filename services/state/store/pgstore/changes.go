@@ -21,6 +21,7 @@ type changes struct {
 	// waitRuns and waitSteps are of waits that are over.
 	waitRuns  []pgtype.UUID
 	waitSteps []string
+	begun     []stepwell.ThrottleStart
 }
 
 func (c *changes) add(t stepwell.Transition, applied store.Applied) {
@@ -41,6 +42,9 @@ func (c *changes) add(t stepwell.Transition, applied store.Applied) {
 		c.dropWait(run, id)
 	}
 	c.dropWait(run, t.Settles)
+	if applied.Begins != nil {
+		c.begun = append(c.begun, *applied.Begins)
+	}
 	if a := t.Attempt; a != nil {
 		c.attempts.RunIds = append(c.attempts.RunIds, run)
 		c.attempts.Items = append(c.attempts.Items, localItem(a.Item))
@@ -122,6 +126,9 @@ func (c *changes) write(ctx context.Context, p *pipeline) error {
 	}
 	if len(c.events.Ids) > 0 {
 		insertEvents(p, new([]pgsql.InsertEventsRow), c.events)
+	}
+	if err := insertThrottleStarts(ctx, q, c.begun); err != nil {
+		return err
 	}
 	if err := c.waits.write(ctx, p); err != nil {
 		return err

@@ -73,6 +73,7 @@ func ingests(t *testing.T, function stepwell.Function, revision int64, round int
 		}
 		event := eventAt(t, at().Add(time.Duration(round)*time.Minute+time.Duration(i+1)*time.Second), key)
 		start := engine.Start(function, event, at())
+		start.Run.Limits = []stepwell.LimitKey{{LimitName: stepwell.LimitName{Kind: stepwell.LimitThrottle}}}
 		start.Deadline = at().Add(time.Hour)
 		start.Place = &stepwell.Place{Key: fmt.Sprint("place", i)}
 		start.Rate = &stepwell.Rate{Key: fmt.Sprint("key", i%3), Limit: 1000, Period: time.Hour}
@@ -203,6 +204,11 @@ func backlog(t *testing.T, s *pgstore.Store) {
 	require.NoError(t, err)
 	require.NotEmpty(t, due)
 	_, _, err = s.DueItems(t.Context(), store.DueQuery{Before: at(), Limit: 100, Cursor: next})
+	require.NoError(t, err)
+	begun, next, err := s.ThrottleStarts(t.Context(), store.ThrottleQuery{Function: due[0].Function, Since: at().Add(-time.Hour), Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, begun, 100)
+	_, _, err = s.ThrottleStarts(t.Context(), store.ThrottleQuery{Function: due[0].Function, Since: at(), Limit: 100, Cursor: next})
 	require.NoError(t, err)
 	deadlines, err := s.Deadlines(t.Context(), at().Add(time.Hour), 100)
 	require.NoError(t, err)

@@ -61,7 +61,8 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 	problems = append(problems,
 		s.retain(ctx, "runs", now, s.config.RetainRuns), s.retain(ctx, "events", now, s.config.RetainEvents),
 		dropOld(ctx, now.Add(-stepwell.EventDedupeWindow), q.DropStartKeys),
-		dropOld(ctx, now.Add(-stepwell.RatePeriodMax), q.DropRateStarts))
+		dropOld(ctx, now.Add(-stepwell.RatePeriodMax), q.DropRateStarts),
+		dropOld(ctx, now.Add(-stepwell.ThrottlePeriodMax), q.DropThrottleStarts))
 	for family := range families() {
 		days, err := s.partitionDays(ctx, family)
 		problems = append(problems, err)

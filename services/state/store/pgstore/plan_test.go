@@ -96,6 +96,7 @@ func fillTables() []string {
 			at + interval '3 days' FROM seeds`,
 		`INSERT INTO rate_starts (function_id, key_hash, number, started_at)
 		SELECT ` + nobody + `, '', n + 1, at FROM seeds`,
+		`INSERT INTO throttle_starts (function_id, started_at, run_id, limits) SELECT ` + nobody + `, at, id, '[]' FROM seeds`,
 		`INSERT INTO waits (run_id, step_id, environment_id, kind, name, shape, key_hash, expression, since)
 		SELECT id, 'x', ` + nobody + `, 0, CASE WHEN n % 5000 = 0 THEN 'e*' WHEN n % 2500 = 0 THEN 'e0'
 			WHEN n % 2 = 0 THEN 'crowd' ELSE 'e' || n % 20 END,

@@ -101,6 +101,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"HistoryTellsStepsAndAttempts":          testHistoryTellsStepsAndAttempts,
 		"SyncVersionsAndArchives":               testSyncVersionsAndArchives,
 		"SyncOfTheSameIsNoChange":               testSyncOfTheSameIsNoChange,
+		"I21_ThrottleStartsAreKept":             testThrottleStartsAreKept,
+		"I21_ThrottleCountsARunOnce":            testThrottleCountsARunOnce,
 		"DueItemsArePaged":                      testDueItemsArePaged,
 		"I8_ParkedItemsAreFoundUntilUnparked":   testParkedItemsAreFoundUntilUnparked,
 		"ManyRunsAreLoadedAtOnce":               testManyRunsAreLoadedAtOnce,

@@ -395,6 +395,61 @@ func (x *LimitKey) GetKey() string {
 	return ""
 }
 
+// ThrottleStart is what a throttle counts: the begin of a run.
+type ThrottleStart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first item of the run: its id, run, function, kind, number and limits.
+	Item *Item `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// When its first call began.
+	AtTime        *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at_time,json=atTime,proto3" json:"at_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThrottleStart) Reset() {
+	*x = ThrottleStart{}
+	mi := &file_stepwell_run_v1_item_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThrottleStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThrottleStart) ProtoMessage() {}
+
+func (x *ThrottleStart) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_run_v1_item_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThrottleStart.ProtoReflect.Descriptor instead.
+func (*ThrottleStart) Descriptor() ([]byte, []int) {
+	return file_stepwell_run_v1_item_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ThrottleStart) GetItem() *Item {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ThrottleStart) GetAtTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AtTime
+	}
+	return nil
+}
+
 var File_stepwell_run_v1_item_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_item_proto_rawDesc = "" +
@@ -425,7 +480,10 @@ const file_stepwell_run_v1_item_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.stepwell.run.v1.LimitKindR\x04kind\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\tR\x05value\x121\n" +
 	"\x05scope\x18\x04 \x01(\x0e2\x1b.stepwell.function.v1.ScopeR\x05scope\x12\x10\n" +
-	"\x03key\x18\x05 \x01(\tR\x03keyJ\x04\b\x02\x10\x03*\x94\x01\n" +
+	"\x03key\x18\x05 \x01(\tR\x03keyJ\x04\b\x02\x10\x03\"o\n" +
+	"\rThrottleStart\x12)\n" +
+	"\x04item\x18\x01 \x01(\v2\x15.stepwell.run.v1.ItemR\x04item\x123\n" +
+	"\aat_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06atTime*\x94\x01\n" +
 	"\bItemKind\x12\x19\n" +
 	"\x15ITEM_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ITEM_KIND_DISCOVERY\x10\x01\x12\x12\n" +
@@ -452,28 +510,31 @@ func file_stepwell_run_v1_item_proto_rawDescGZIP() []byte {
 }
 
 var file_stepwell_run_v1_item_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stepwell_run_v1_item_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_stepwell_run_v1_item_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_stepwell_run_v1_item_proto_goTypes = []any{
 	(ItemKind)(0),                 // 0: stepwell.run.v1.ItemKind
 	(LimitKind)(0),                // 1: stepwell.run.v1.LimitKind
 	(*Item)(nil),                  // 2: stepwell.run.v1.Item
 	(*LimitKey)(nil),              // 3: stepwell.run.v1.LimitKey
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
-	(v1.Scope)(0),                 // 5: stepwell.function.v1.Scope
+	(*ThrottleStart)(nil),         // 4: stepwell.run.v1.ThrottleStart
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(v1.Scope)(0),                 // 6: stepwell.function.v1.Scope
 }
 var file_stepwell_run_v1_item_proto_depIdxs = []int32{
 	0, // 0: stepwell.run.v1.Item.kind:type_name -> stepwell.run.v1.ItemKind
-	4, // 1: stepwell.run.v1.Item.due_time:type_name -> google.protobuf.Timestamp
+	5, // 1: stepwell.run.v1.Item.due_time:type_name -> google.protobuf.Timestamp
 	3, // 2: stepwell.run.v1.Item.limits:type_name -> stepwell.run.v1.LimitKey
-	4, // 3: stepwell.run.v1.Item.unreached_since_time:type_name -> google.protobuf.Timestamp
-	4, // 4: stepwell.run.v1.Item.waits_since_time:type_name -> google.protobuf.Timestamp
+	5, // 3: stepwell.run.v1.Item.unreached_since_time:type_name -> google.protobuf.Timestamp
+	5, // 4: stepwell.run.v1.Item.waits_since_time:type_name -> google.protobuf.Timestamp
 	1, // 5: stepwell.run.v1.LimitKey.kind:type_name -> stepwell.run.v1.LimitKind
-	5, // 6: stepwell.run.v1.LimitKey.scope:type_name -> stepwell.function.v1.Scope
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 6: stepwell.run.v1.LimitKey.scope:type_name -> stepwell.function.v1.Scope
+	2, // 7: stepwell.run.v1.ThrottleStart.item:type_name -> stepwell.run.v1.Item
+	5, // 8: stepwell.run.v1.ThrottleStart.at_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_run_v1_item_proto_init() }
@@ -487,7 +548,7 @@ func file_stepwell_run_v1_item_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_run_v1_item_proto_rawDesc), len(file_stepwell_run_v1_item_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

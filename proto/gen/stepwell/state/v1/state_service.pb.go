@@ -1674,6 +1674,134 @@ func (x *ListDueItemsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ListThrottleStartsRequest asks for a page of starts.
+type ListThrottleStartsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The function: a UUID, 16 bytes.
+	FunctionId []byte `protobuf:"bytes,1,opt,name=function_id,json=functionId,proto3" json:"function_id,omitempty"`
+	// Starts at or after this.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// At most 1000.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListThrottleStartsRequest) Reset() {
+	*x = ListThrottleStartsRequest{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListThrottleStartsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListThrottleStartsRequest) ProtoMessage() {}
+
+func (x *ListThrottleStartsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListThrottleStartsRequest.ProtoReflect.Descriptor instead.
+func (*ListThrottleStartsRequest) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListThrottleStartsRequest) GetFunctionId() []byte {
+	if x != nil {
+		return x.FunctionId
+	}
+	return nil
+}
+
+func (x *ListThrottleStartsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListThrottleStartsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListThrottleStartsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListThrottleStartsResponse is a page of starts.
+type ListThrottleStartsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Earliest first.
+	Starts []*v1.ThrottleStart `protobuf:"bytes,1,rep,name=starts,proto3" json:"starts,omitempty"`
+	// Empty when there are no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListThrottleStartsResponse) Reset() {
+	*x = ListThrottleStartsResponse{}
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListThrottleStartsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListThrottleStartsResponse) ProtoMessage() {}
+
+func (x *ListThrottleStartsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListThrottleStartsResponse.ProtoReflect.Descriptor instead.
+func (*ListThrottleStartsResponse) Descriptor() ([]byte, []int) {
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListThrottleStartsResponse) GetStarts() []*v1.ThrottleStart {
+	if x != nil {
+		return x.Starts
+	}
+	return nil
+}
+
+func (x *ListThrottleStartsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // ListParkedItemsRequest asks for parked items.
 type ListParkedItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1687,7 +1815,7 @@ type ListParkedItemsRequest struct {
 
 func (x *ListParkedItemsRequest) Reset() {
 	*x = ListParkedItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1827,7 @@ func (x *ListParkedItemsRequest) String() string {
 func (*ListParkedItemsRequest) ProtoMessage() {}
 
 func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[28]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1840,7 @@ func (x *ListParkedItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{28}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListParkedItemsRequest) GetBefore() *timestamppb.Timestamp {
@@ -1740,7 +1868,7 @@ type ListParkedItemsResponse struct {
 
 func (x *ListParkedItemsResponse) Reset() {
 	*x = ListParkedItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +1880,7 @@ func (x *ListParkedItemsResponse) String() string {
 func (*ListParkedItemsResponse) ProtoMessage() {}
 
 func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[29]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +1893,7 @@ func (x *ListParkedItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListParkedItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListParkedItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{29}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListParkedItemsResponse) GetItems() []*v1.Item {
@@ -1786,7 +1914,7 @@ type UnparkItemsRequest struct {
 
 func (x *UnparkItemsRequest) Reset() {
 	*x = UnparkItemsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1926,7 @@ func (x *UnparkItemsRequest) String() string {
 func (*UnparkItemsRequest) ProtoMessage() {}
 
 func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[30]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1939,7 @@ func (x *UnparkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsRequest.ProtoReflect.Descriptor instead.
 func (*UnparkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{30}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UnparkItemsRequest) GetItemIds() []string {
@@ -1830,7 +1958,7 @@ type UnparkItemsResponse struct {
 
 func (x *UnparkItemsResponse) Reset() {
 	*x = UnparkItemsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1970,7 @@ func (x *UnparkItemsResponse) String() string {
 func (*UnparkItemsResponse) ProtoMessage() {}
 
 func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[31]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1983,7 @@ func (x *UnparkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnparkItemsResponse.ProtoReflect.Descriptor instead.
 func (*UnparkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{31}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
 }
 
 // ListUnroutedEventsRequest asks for unrouted events.
@@ -1869,7 +1997,7 @@ type ListUnroutedEventsRequest struct {
 
 func (x *ListUnroutedEventsRequest) Reset() {
 	*x = ListUnroutedEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2009,7 @@ func (x *ListUnroutedEventsRequest) String() string {
 func (*ListUnroutedEventsRequest) ProtoMessage() {}
 
 func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[32]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2022,7 @@ func (x *ListUnroutedEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{32}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListUnroutedEventsRequest) GetPageSize() int32 {
@@ -1916,7 +2044,7 @@ type ListUnroutedEventsResponse struct {
 
 func (x *ListUnroutedEventsResponse) Reset() {
 	*x = ListUnroutedEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2056,7 @@ func (x *ListUnroutedEventsResponse) String() string {
 func (*ListUnroutedEventsResponse) ProtoMessage() {}
 
 func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[33]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2069,7 @@ func (x *ListUnroutedEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnroutedEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListUnroutedEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{33}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListUnroutedEventsResponse) GetEvents() []*v11.Event {
@@ -1964,7 +2092,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2104,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[34]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2117,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{34}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetRunRequest) GetEnvironmentId() []byte {
@@ -2017,7 +2145,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2157,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[35]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2170,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{35}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetRunResponse) GetRun() *v1.Run {
@@ -2065,7 +2193,7 @@ type GetRunHistoryRequest struct {
 
 func (x *GetRunHistoryRequest) Reset() {
 	*x = GetRunHistoryRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2205,7 @@ func (x *GetRunHistoryRequest) String() string {
 func (*GetRunHistoryRequest) ProtoMessage() {}
 
 func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[36]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2218,7 @@ func (x *GetRunHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{36}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetRunHistoryRequest) GetEnvironmentId() []byte {
@@ -2118,7 +2246,7 @@ type GetRunHistoryResponse struct {
 
 func (x *GetRunHistoryResponse) Reset() {
 	*x = GetRunHistoryResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2258,7 @@ func (x *GetRunHistoryResponse) String() string {
 func (*GetRunHistoryResponse) ProtoMessage() {}
 
 func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[37]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2271,7 @@ func (x *GetRunHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetRunHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{37}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetRunHistoryResponse) GetHistory() *v1.RunHistory {
@@ -2174,7 +2302,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2314,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[38]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2199,7 +2327,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{38}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRunsRequest) GetEnvironmentId() []byte {
@@ -2255,7 +2383,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2395,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[39]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2408,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{39}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListRunsResponse) GetRuns() []*v1.Run {
@@ -2303,7 +2431,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2315,7 +2443,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[40]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2328,7 +2456,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{40}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetEventRequest) GetEnvironmentId() []byte {
@@ -2356,7 +2484,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2496,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[41]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2509,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{41}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetEventResponse) GetEvent() *v11.Event {
@@ -2408,7 +2536,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2548,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[42]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2561,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{42}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListEventsRequest) GetEnvironmentId() []byte {
@@ -2475,7 +2603,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2615,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[43]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2628,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{43}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListEventsResponse) GetEvents() []*v11.Event {
@@ -2521,7 +2649,7 @@ type RouteEventsRequest struct {
 
 func (x *RouteEventsRequest) Reset() {
 	*x = RouteEventsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2661,7 @@ func (x *RouteEventsRequest) String() string {
 func (*RouteEventsRequest) ProtoMessage() {}
 
 func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[44]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2674,7 @@ func (x *RouteEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsRequest.ProtoReflect.Descriptor instead.
 func (*RouteEventsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{44}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RouteEventsRequest) GetEventIds() [][]byte {
@@ -2565,7 +2693,7 @@ type RouteEventsResponse struct {
 
 func (x *RouteEventsResponse) Reset() {
 	*x = RouteEventsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2705,7 @@ func (x *RouteEventsResponse) String() string {
 func (*RouteEventsResponse) ProtoMessage() {}
 
 func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[45]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2718,7 @@ func (x *RouteEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEventsResponse.ProtoReflect.Descriptor instead.
 func (*RouteEventsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{45}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
 }
 
 // ListWaitsRequest asks for a page of waits.
@@ -2608,7 +2736,7 @@ type ListWaitsRequest struct {
 
 func (x *ListWaitsRequest) Reset() {
 	*x = ListWaitsRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2748,7 @@ func (x *ListWaitsRequest) String() string {
 func (*ListWaitsRequest) ProtoMessage() {}
 
 func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[46]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2761,7 @@ func (x *ListWaitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsRequest.ProtoReflect.Descriptor instead.
 func (*ListWaitsRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{46}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListWaitsRequest) GetEvent() *v11.Event {
@@ -2670,7 +2798,7 @@ type ListWaitsResponse struct {
 
 func (x *ListWaitsResponse) Reset() {
 	*x = ListWaitsResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2810,7 @@ func (x *ListWaitsResponse) String() string {
 func (*ListWaitsResponse) ProtoMessage() {}
 
 func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[47]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2823,7 @@ func (x *ListWaitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWaitsResponse.ProtoReflect.Descriptor instead.
 func (*ListWaitsResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{47}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListWaitsResponse) GetWaits() []*v1.Wait {
@@ -2725,7 +2853,7 @@ type GetSignalWaitRequest struct {
 
 func (x *GetSignalWaitRequest) Reset() {
 	*x = GetSignalWaitRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2865,7 @@ func (x *GetSignalWaitRequest) String() string {
 func (*GetSignalWaitRequest) ProtoMessage() {}
 
 func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[48]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2878,7 @@ func (x *GetSignalWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitRequest.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{48}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GetSignalWaitRequest) GetEnvironmentId() []byte {
@@ -2778,7 +2906,7 @@ type GetSignalWaitResponse struct {
 
 func (x *GetSignalWaitResponse) Reset() {
 	*x = GetSignalWaitResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2790,7 +2918,7 @@ func (x *GetSignalWaitResponse) String() string {
 func (*GetSignalWaitResponse) ProtoMessage() {}
 
 func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[49]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2803,7 +2931,7 @@ func (x *GetSignalWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignalWaitResponse.ProtoReflect.Descriptor instead.
 func (*GetSignalWaitResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{49}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetSignalWaitResponse) GetWait() *v1.Wait {
@@ -2824,7 +2952,7 @@ type ListLookBacksRequest struct {
 
 func (x *ListLookBacksRequest) Reset() {
 	*x = ListLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +2964,7 @@ func (x *ListLookBacksRequest) String() string {
 func (*ListLookBacksRequest) ProtoMessage() {}
 
 func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[50]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +2977,7 @@ func (x *ListLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*ListLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{50}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListLookBacksRequest) GetPageSize() int32 {
@@ -2870,7 +2998,7 @@ type ListLookBacksResponse struct {
 
 func (x *ListLookBacksResponse) Reset() {
 	*x = ListLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +3010,7 @@ func (x *ListLookBacksResponse) String() string {
 func (*ListLookBacksResponse) ProtoMessage() {}
 
 func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[51]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3023,7 @@ func (x *ListLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*ListLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{51}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListLookBacksResponse) GetLookBacks() []*LookBack {
@@ -2920,7 +3048,7 @@ type LookBack struct {
 
 func (x *LookBack) Reset() {
 	*x = LookBack{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3060,7 @@ func (x *LookBack) String() string {
 func (*LookBack) ProtoMessage() {}
 
 func (x *LookBack) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[52]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3073,7 @@ func (x *LookBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookBack.ProtoReflect.Descriptor instead.
 func (*LookBack) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{52}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *LookBack) GetWait() *v1.Wait {
@@ -2982,7 +3110,7 @@ type ListDeadlinesRequest struct {
 
 func (x *ListDeadlinesRequest) Reset() {
 	*x = ListDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2994,7 +3122,7 @@ func (x *ListDeadlinesRequest) String() string {
 func (*ListDeadlinesRequest) ProtoMessage() {}
 
 func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[53]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3007,7 +3135,7 @@ func (x *ListDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{53}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListDeadlinesRequest) GetUntilTime() *timestamppb.Timestamp {
@@ -3035,7 +3163,7 @@ type ListDeadlinesResponse struct {
 
 func (x *ListDeadlinesResponse) Reset() {
 	*x = ListDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3047,7 +3175,7 @@ func (x *ListDeadlinesResponse) String() string {
 func (*ListDeadlinesResponse) ProtoMessage() {}
 
 func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[54]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3060,7 +3188,7 @@ func (x *ListDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{54}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListDeadlinesResponse) GetDeadlines() []*v1.Deadline {
@@ -3081,7 +3209,7 @@ type MoveDeadlinesRequest struct {
 
 func (x *MoveDeadlinesRequest) Reset() {
 	*x = MoveDeadlinesRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3221,7 @@ func (x *MoveDeadlinesRequest) String() string {
 func (*MoveDeadlinesRequest) ProtoMessage() {}
 
 func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[55]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3106,7 +3234,7 @@ func (x *MoveDeadlinesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesRequest.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{55}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *MoveDeadlinesRequest) GetDeadlines() []*v1.Deadline {
@@ -3125,7 +3253,7 @@ type MoveDeadlinesResponse struct {
 
 func (x *MoveDeadlinesResponse) Reset() {
 	*x = MoveDeadlinesResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3137,7 +3265,7 @@ func (x *MoveDeadlinesResponse) String() string {
 func (*MoveDeadlinesResponse) ProtoMessage() {}
 
 func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[56]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3150,7 +3278,7 @@ func (x *MoveDeadlinesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveDeadlinesResponse.ProtoReflect.Descriptor instead.
 func (*MoveDeadlinesResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{56}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{58}
 }
 
 // ListDueBuffersRequest asks for buffers.
@@ -3166,7 +3294,7 @@ type ListDueBuffersRequest struct {
 
 func (x *ListDueBuffersRequest) Reset() {
 	*x = ListDueBuffersRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3306,7 @@ func (x *ListDueBuffersRequest) String() string {
 func (*ListDueBuffersRequest) ProtoMessage() {}
 
 func (x *ListDueBuffersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[57]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3319,7 @@ func (x *ListDueBuffersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueBuffersRequest.ProtoReflect.Descriptor instead.
 func (*ListDueBuffersRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{57}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListDueBuffersRequest) GetTime() *timestamppb.Timestamp {
@@ -3222,7 +3350,7 @@ type ListDueBuffersResponse struct {
 
 func (x *ListDueBuffersResponse) Reset() {
 	*x = ListDueBuffersResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[58]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3234,7 +3362,7 @@ func (x *ListDueBuffersResponse) String() string {
 func (*ListDueBuffersResponse) ProtoMessage() {}
 
 func (x *ListDueBuffersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[58]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3247,7 +3375,7 @@ func (x *ListDueBuffersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDueBuffersResponse.ProtoReflect.Descriptor instead.
 func (*ListDueBuffersResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{58}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListDueBuffersResponse) GetBuffers() []*DueBuffer {
@@ -3277,7 +3405,7 @@ type DueBuffer struct {
 
 func (x *DueBuffer) Reset() {
 	*x = DueBuffer{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[59]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3417,7 @@ func (x *DueBuffer) String() string {
 func (*DueBuffer) ProtoMessage() {}
 
 func (x *DueBuffer) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[59]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3430,7 @@ func (x *DueBuffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueBuffer.ProtoReflect.Descriptor instead.
 func (*DueBuffer) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{59}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DueBuffer) GetBuffer() *v1.Buffer {
@@ -3330,7 +3458,7 @@ type EndLookBacksRequest struct {
 
 func (x *EndLookBacksRequest) Reset() {
 	*x = EndLookBacksRequest{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[60]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3342,7 +3470,7 @@ func (x *EndLookBacksRequest) String() string {
 func (*EndLookBacksRequest) ProtoMessage() {}
 
 func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[60]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3355,7 +3483,7 @@ func (x *EndLookBacksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksRequest.ProtoReflect.Descriptor instead.
 func (*EndLookBacksRequest) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{60}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EndLookBacksRequest) GetWaits() []*v1.Wait {
@@ -3374,7 +3502,7 @@ type EndLookBacksResponse struct {
 
 func (x *EndLookBacksResponse) Reset() {
 	*x = EndLookBacksResponse{}
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[61]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3386,7 +3514,7 @@ func (x *EndLookBacksResponse) String() string {
 func (*EndLookBacksResponse) ProtoMessage() {}
 
 func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[61]
+	mi := &file_stepwell_state_v1_state_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3399,7 +3527,7 @@ func (x *EndLookBacksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndLookBacksResponse.ProtoReflect.Descriptor instead.
 func (*EndLookBacksResponse) Descriptor() ([]byte, []int) {
-	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{61}
+	return file_stepwell_state_v1_state_service_proto_rawDescGZIP(), []int{63}
 }
 
 var File_stepwell_state_v1_state_service_proto protoreflect.FileDescriptor
@@ -3511,6 +3639,16 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05after\"k\n" +
 	"\x14ListDueItemsResponse\x12+\n" +
 	"\x05items\x18\x01 \x03(\v2\x15.stepwell.run.v1.ItemR\x05items\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x01\n" +
+	"\x19ListThrottleStartsRequest\x12\x1f\n" +
+	"\vfunction_id\x18\x01 \x01(\fR\n" +
+	"functionId\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"|\n" +
+	"\x1aListThrottleStartsResponse\x126\n" +
+	"\x06starts\x18\x01 \x03(\v2\x1e.stepwell.run.v1.ThrottleStartR\x06starts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"i\n" +
 	"\x16ListParkedItemsRequest\x122\n" +
 	"\x06before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06before\x12\x1b\n" +
@@ -3601,7 +3739,7 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\x05event\x18\x02 \x01(\v2\x18.stepwell.event.v1.EventR\x05event\"B\n" +
 	"\x13EndLookBacksRequest\x12+\n" +
 	"\x05waits\x18\x01 \x03(\v2\x15.stepwell.run.v1.WaitR\x05waits\"\x16\n" +
-	"\x14EndLookBacksResponse2\xdf\x14\n" +
+	"\x14EndLookBacksResponse2\xd2\x15\n" +
 	"\fStateService\x12M\n" +
 	"\x06Ingest\x12 .stepwell.state.v1.IngestRequest\x1a!.stepwell.state.v1.IngestResponse\x12\\\n" +
 	"\vListHolders\x12%.stepwell.state.v1.ListHoldersRequest\x1a&.stepwell.state.v1.ListHoldersResponse\x12M\n" +
@@ -3611,7 +3749,8 @@ const file_stepwell_state_v1_state_service_proto_rawDesc = "" +
 	"\aSyncApp\x12!.stepwell.state.v1.SyncAppRequest\x1a\".stepwell.state.v1.SyncAppResponse\x12_\n" +
 	"\fHoldFunction\x12&.stepwell.state.v1.HoldFunctionRequest\x1a'.stepwell.state.v1.HoldFunctionResponse\x12b\n" +
 	"\rListFunctions\x12'.stepwell.state.v1.ListFunctionsRequest\x1a(.stepwell.state.v1.ListFunctionsResponse\x12_\n" +
-	"\fListDueItems\x12&.stepwell.state.v1.ListDueItemsRequest\x1a'.stepwell.state.v1.ListDueItemsResponse\x12h\n" +
+	"\fListDueItems\x12&.stepwell.state.v1.ListDueItemsRequest\x1a'.stepwell.state.v1.ListDueItemsResponse\x12q\n" +
+	"\x12ListThrottleStarts\x12,.stepwell.state.v1.ListThrottleStartsRequest\x1a-.stepwell.state.v1.ListThrottleStartsResponse\x12h\n" +
 	"\x0fListParkedItems\x12).stepwell.state.v1.ListParkedItemsRequest\x1a*.stepwell.state.v1.ListParkedItemsResponse\x12\\\n" +
 	"\vUnparkItems\x12%.stepwell.state.v1.UnparkItemsRequest\x1a&.stepwell.state.v1.UnparkItemsResponse\x12q\n" +
 	"\x12ListUnroutedEvents\x12,.stepwell.state.v1.ListUnroutedEventsRequest\x1a-.stepwell.state.v1.ListUnroutedEventsResponse\x12\\\n" +
@@ -3646,7 +3785,7 @@ func file_stepwell_state_v1_state_service_proto_rawDescGZIP() []byte {
 	return file_stepwell_state_v1_state_service_proto_rawDescData
 }
 
-var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_stepwell_state_v1_state_service_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*Failure)(nil),                    // 0: stepwell.state.v1.Failure
 	(*IngestRequest)(nil),              // 1: stepwell.state.v1.IngestRequest
@@ -3676,183 +3815,190 @@ var file_stepwell_state_v1_state_service_proto_goTypes = []any{
 	(*ListFunctionsResponse)(nil),      // 25: stepwell.state.v1.ListFunctionsResponse
 	(*ListDueItemsRequest)(nil),        // 26: stepwell.state.v1.ListDueItemsRequest
 	(*ListDueItemsResponse)(nil),       // 27: stepwell.state.v1.ListDueItemsResponse
-	(*ListParkedItemsRequest)(nil),     // 28: stepwell.state.v1.ListParkedItemsRequest
-	(*ListParkedItemsResponse)(nil),    // 29: stepwell.state.v1.ListParkedItemsResponse
-	(*UnparkItemsRequest)(nil),         // 30: stepwell.state.v1.UnparkItemsRequest
-	(*UnparkItemsResponse)(nil),        // 31: stepwell.state.v1.UnparkItemsResponse
-	(*ListUnroutedEventsRequest)(nil),  // 32: stepwell.state.v1.ListUnroutedEventsRequest
-	(*ListUnroutedEventsResponse)(nil), // 33: stepwell.state.v1.ListUnroutedEventsResponse
-	(*GetRunRequest)(nil),              // 34: stepwell.state.v1.GetRunRequest
-	(*GetRunResponse)(nil),             // 35: stepwell.state.v1.GetRunResponse
-	(*GetRunHistoryRequest)(nil),       // 36: stepwell.state.v1.GetRunHistoryRequest
-	(*GetRunHistoryResponse)(nil),      // 37: stepwell.state.v1.GetRunHistoryResponse
-	(*ListRunsRequest)(nil),            // 38: stepwell.state.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),           // 39: stepwell.state.v1.ListRunsResponse
-	(*GetEventRequest)(nil),            // 40: stepwell.state.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 41: stepwell.state.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 42: stepwell.state.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 43: stepwell.state.v1.ListEventsResponse
-	(*RouteEventsRequest)(nil),         // 44: stepwell.state.v1.RouteEventsRequest
-	(*RouteEventsResponse)(nil),        // 45: stepwell.state.v1.RouteEventsResponse
-	(*ListWaitsRequest)(nil),           // 46: stepwell.state.v1.ListWaitsRequest
-	(*ListWaitsResponse)(nil),          // 47: stepwell.state.v1.ListWaitsResponse
-	(*GetSignalWaitRequest)(nil),       // 48: stepwell.state.v1.GetSignalWaitRequest
-	(*GetSignalWaitResponse)(nil),      // 49: stepwell.state.v1.GetSignalWaitResponse
-	(*ListLookBacksRequest)(nil),       // 50: stepwell.state.v1.ListLookBacksRequest
-	(*ListLookBacksResponse)(nil),      // 51: stepwell.state.v1.ListLookBacksResponse
-	(*LookBack)(nil),                   // 52: stepwell.state.v1.LookBack
-	(*ListDeadlinesRequest)(nil),       // 53: stepwell.state.v1.ListDeadlinesRequest
-	(*ListDeadlinesResponse)(nil),      // 54: stepwell.state.v1.ListDeadlinesResponse
-	(*MoveDeadlinesRequest)(nil),       // 55: stepwell.state.v1.MoveDeadlinesRequest
-	(*MoveDeadlinesResponse)(nil),      // 56: stepwell.state.v1.MoveDeadlinesResponse
-	(*ListDueBuffersRequest)(nil),      // 57: stepwell.state.v1.ListDueBuffersRequest
-	(*ListDueBuffersResponse)(nil),     // 58: stepwell.state.v1.ListDueBuffersResponse
-	(*DueBuffer)(nil),                  // 59: stepwell.state.v1.DueBuffer
-	(*EndLookBacksRequest)(nil),        // 60: stepwell.state.v1.EndLookBacksRequest
-	(*EndLookBacksResponse)(nil),       // 61: stepwell.state.v1.EndLookBacksResponse
-	(*timestamppb.Timestamp)(nil),      // 62: google.protobuf.Timestamp
-	(*v1.Transition)(nil),              // 63: stepwell.run.v1.Transition
-	(*v1.RunStart)(nil),                // 64: stepwell.run.v1.RunStart
-	(*v11.Event)(nil),                  // 65: stepwell.event.v1.Event
-	(*v1.Item)(nil),                    // 66: stepwell.run.v1.Item
-	(v1.SkipReason)(0),                 // 67: stepwell.run.v1.SkipReason
-	(*v1.RunState)(nil),                // 68: stepwell.run.v1.RunState
-	(*v12.App)(nil),                    // 69: stepwell.function.v1.App
-	(*v12.Function)(nil),               // 70: stepwell.function.v1.Function
-	(v12.Hold)(0),                      // 71: stepwell.function.v1.Hold
-	(*v1.Run)(nil),                     // 72: stepwell.run.v1.Run
-	(*v1.RunHistory)(nil),              // 73: stepwell.run.v1.RunHistory
-	(v1.RunStatus)(0),                  // 74: stepwell.run.v1.RunStatus
-	(*v1.Wait)(nil),                    // 75: stepwell.run.v1.Wait
-	(*v1.Deadline)(nil),                // 76: stepwell.run.v1.Deadline
-	(*v1.Buffer)(nil),                  // 77: stepwell.run.v1.Buffer
-	(*ListDueSchedulesRequest)(nil),    // 78: stepwell.state.v1.ListDueSchedulesRequest
-	(*SetSchedulesRequest)(nil),        // 79: stepwell.state.v1.SetSchedulesRequest
-	(*AdvanceSchedulesRequest)(nil),    // 80: stepwell.state.v1.AdvanceSchedulesRequest
-	(*ListDueSchedulesResponse)(nil),   // 81: stepwell.state.v1.ListDueSchedulesResponse
-	(*SetSchedulesResponse)(nil),       // 82: stepwell.state.v1.SetSchedulesResponse
-	(*AdvanceSchedulesResponse)(nil),   // 83: stepwell.state.v1.AdvanceSchedulesResponse
+	(*ListThrottleStartsRequest)(nil),  // 28: stepwell.state.v1.ListThrottleStartsRequest
+	(*ListThrottleStartsResponse)(nil), // 29: stepwell.state.v1.ListThrottleStartsResponse
+	(*ListParkedItemsRequest)(nil),     // 30: stepwell.state.v1.ListParkedItemsRequest
+	(*ListParkedItemsResponse)(nil),    // 31: stepwell.state.v1.ListParkedItemsResponse
+	(*UnparkItemsRequest)(nil),         // 32: stepwell.state.v1.UnparkItemsRequest
+	(*UnparkItemsResponse)(nil),        // 33: stepwell.state.v1.UnparkItemsResponse
+	(*ListUnroutedEventsRequest)(nil),  // 34: stepwell.state.v1.ListUnroutedEventsRequest
+	(*ListUnroutedEventsResponse)(nil), // 35: stepwell.state.v1.ListUnroutedEventsResponse
+	(*GetRunRequest)(nil),              // 36: stepwell.state.v1.GetRunRequest
+	(*GetRunResponse)(nil),             // 37: stepwell.state.v1.GetRunResponse
+	(*GetRunHistoryRequest)(nil),       // 38: stepwell.state.v1.GetRunHistoryRequest
+	(*GetRunHistoryResponse)(nil),      // 39: stepwell.state.v1.GetRunHistoryResponse
+	(*ListRunsRequest)(nil),            // 40: stepwell.state.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),           // 41: stepwell.state.v1.ListRunsResponse
+	(*GetEventRequest)(nil),            // 42: stepwell.state.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 43: stepwell.state.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 44: stepwell.state.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 45: stepwell.state.v1.ListEventsResponse
+	(*RouteEventsRequest)(nil),         // 46: stepwell.state.v1.RouteEventsRequest
+	(*RouteEventsResponse)(nil),        // 47: stepwell.state.v1.RouteEventsResponse
+	(*ListWaitsRequest)(nil),           // 48: stepwell.state.v1.ListWaitsRequest
+	(*ListWaitsResponse)(nil),          // 49: stepwell.state.v1.ListWaitsResponse
+	(*GetSignalWaitRequest)(nil),       // 50: stepwell.state.v1.GetSignalWaitRequest
+	(*GetSignalWaitResponse)(nil),      // 51: stepwell.state.v1.GetSignalWaitResponse
+	(*ListLookBacksRequest)(nil),       // 52: stepwell.state.v1.ListLookBacksRequest
+	(*ListLookBacksResponse)(nil),      // 53: stepwell.state.v1.ListLookBacksResponse
+	(*LookBack)(nil),                   // 54: stepwell.state.v1.LookBack
+	(*ListDeadlinesRequest)(nil),       // 55: stepwell.state.v1.ListDeadlinesRequest
+	(*ListDeadlinesResponse)(nil),      // 56: stepwell.state.v1.ListDeadlinesResponse
+	(*MoveDeadlinesRequest)(nil),       // 57: stepwell.state.v1.MoveDeadlinesRequest
+	(*MoveDeadlinesResponse)(nil),      // 58: stepwell.state.v1.MoveDeadlinesResponse
+	(*ListDueBuffersRequest)(nil),      // 59: stepwell.state.v1.ListDueBuffersRequest
+	(*ListDueBuffersResponse)(nil),     // 60: stepwell.state.v1.ListDueBuffersResponse
+	(*DueBuffer)(nil),                  // 61: stepwell.state.v1.DueBuffer
+	(*EndLookBacksRequest)(nil),        // 62: stepwell.state.v1.EndLookBacksRequest
+	(*EndLookBacksResponse)(nil),       // 63: stepwell.state.v1.EndLookBacksResponse
+	(*timestamppb.Timestamp)(nil),      // 64: google.protobuf.Timestamp
+	(*v1.Transition)(nil),              // 65: stepwell.run.v1.Transition
+	(*v1.RunStart)(nil),                // 66: stepwell.run.v1.RunStart
+	(*v11.Event)(nil),                  // 67: stepwell.event.v1.Event
+	(*v1.Item)(nil),                    // 68: stepwell.run.v1.Item
+	(v1.SkipReason)(0),                 // 69: stepwell.run.v1.SkipReason
+	(*v1.RunState)(nil),                // 70: stepwell.run.v1.RunState
+	(*v12.App)(nil),                    // 71: stepwell.function.v1.App
+	(*v12.Function)(nil),               // 72: stepwell.function.v1.Function
+	(v12.Hold)(0),                      // 73: stepwell.function.v1.Hold
+	(*v1.ThrottleStart)(nil),           // 74: stepwell.run.v1.ThrottleStart
+	(*v1.Run)(nil),                     // 75: stepwell.run.v1.Run
+	(*v1.RunHistory)(nil),              // 76: stepwell.run.v1.RunHistory
+	(v1.RunStatus)(0),                  // 77: stepwell.run.v1.RunStatus
+	(*v1.Wait)(nil),                    // 78: stepwell.run.v1.Wait
+	(*v1.Deadline)(nil),                // 79: stepwell.run.v1.Deadline
+	(*v1.Buffer)(nil),                  // 80: stepwell.run.v1.Buffer
+	(*ListDueSchedulesRequest)(nil),    // 81: stepwell.state.v1.ListDueSchedulesRequest
+	(*SetSchedulesRequest)(nil),        // 82: stepwell.state.v1.SetSchedulesRequest
+	(*AdvanceSchedulesRequest)(nil),    // 83: stepwell.state.v1.AdvanceSchedulesRequest
+	(*ListDueSchedulesResponse)(nil),   // 84: stepwell.state.v1.ListDueSchedulesResponse
+	(*SetSchedulesResponse)(nil),       // 85: stepwell.state.v1.SetSchedulesResponse
+	(*AdvanceSchedulesResponse)(nil),   // 86: stepwell.state.v1.AdvanceSchedulesResponse
 }
 var file_stepwell_state_v1_state_service_proto_depIdxs = []int32{
 	2,  // 0: stepwell.state.v1.IngestRequest.requests:type_name -> stepwell.state.v1.Ingest
 	4,  // 1: stepwell.state.v1.Ingest.events:type_name -> stepwell.state.v1.IngestEvent
-	62, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
-	63, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
+	64, // 2: stepwell.state.v1.Ingest.time:type_name -> google.protobuf.Timestamp
+	65, // 3: stepwell.state.v1.Ingest.cancels:type_name -> stepwell.run.v1.Transition
 	3,  // 4: stepwell.state.v1.Ingest.fires:type_name -> stepwell.state.v1.Fire
-	64, // 5: stepwell.state.v1.Fire.start:type_name -> stepwell.run.v1.RunStart
-	65, // 6: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
-	64, // 7: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
-	63, // 8: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
+	66, // 5: stepwell.state.v1.Fire.start:type_name -> stepwell.run.v1.RunStart
+	67, // 6: stepwell.state.v1.IngestEvent.event:type_name -> stepwell.event.v1.Event
+	66, // 7: stepwell.state.v1.IngestEvent.starts:type_name -> stepwell.run.v1.RunStart
+	65, // 8: stepwell.state.v1.IngestEvent.transitions:type_name -> stepwell.run.v1.Transition
 	6,  // 9: stepwell.state.v1.IngestResponse.results:type_name -> stepwell.state.v1.Ingested
 	0,  // 10: stepwell.state.v1.Ingested.failure:type_name -> stepwell.state.v1.Failure
 	7,  // 11: stepwell.state.v1.Ingested.events:type_name -> stepwell.state.v1.IngestedEvent
-	66, // 12: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
+	68, // 12: stepwell.state.v1.Ingested.opened:type_name -> stepwell.run.v1.Item
 	8,  // 13: stepwell.state.v1.Ingested.fired:type_name -> stepwell.state.v1.StartedRun
-	62, // 14: stepwell.state.v1.Ingested.fire_time:type_name -> google.protobuf.Timestamp
+	64, // 14: stepwell.state.v1.Ingested.fire_time:type_name -> google.protobuf.Timestamp
 	8,  // 15: stepwell.state.v1.IngestedEvent.runs:type_name -> stepwell.state.v1.StartedRun
-	67, // 16: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
+	69, // 16: stepwell.state.v1.StartedRun.skip:type_name -> stepwell.run.v1.SkipReason
 	9,  // 17: stepwell.state.v1.ListHoldersRequest.places:type_name -> stepwell.state.v1.PlaceKey
-	63, // 18: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
+	65, // 18: stepwell.state.v1.CommitRequest.transitions:type_name -> stepwell.run.v1.Transition
 	14, // 19: stepwell.state.v1.CommitResponse.results:type_name -> stepwell.state.v1.Committed
 	0,  // 20: stepwell.state.v1.Committed.failure:type_name -> stepwell.state.v1.Failure
-	66, // 21: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
-	62, // 22: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
+	68, // 21: stepwell.state.v1.Committed.opened:type_name -> stepwell.run.v1.Item
+	64, // 22: stepwell.state.v1.ClaimRequest.begin_time:type_name -> google.protobuf.Timestamp
 	19, // 23: stepwell.state.v1.LoadRunsResponse.runs:type_name -> stepwell.state.v1.LoadedRun
 	0,  // 24: stepwell.state.v1.LoadedRun.failure:type_name -> stepwell.state.v1.Failure
-	68, // 25: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
-	69, // 26: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
-	70, // 27: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
-	71, // 28: stepwell.state.v1.HoldFunctionRequest.hold:type_name -> stepwell.function.v1.Hold
-	69, // 29: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
-	70, // 30: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
-	62, // 31: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
-	62, // 32: stepwell.state.v1.ListDueItemsRequest.after:type_name -> google.protobuf.Timestamp
-	66, // 33: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
-	62, // 34: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
-	66, // 35: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
-	65, // 36: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
-	72, // 37: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
-	73, // 38: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
-	74, // 39: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
-	72, // 40: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
-	65, // 41: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
-	65, // 42: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
-	65, // 43: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
-	75, // 44: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
-	75, // 45: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
-	52, // 46: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
-	75, // 47: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
-	65, // 48: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
-	62, // 49: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
-	76, // 50: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
-	76, // 51: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
-	62, // 52: stepwell.state.v1.ListDueBuffersRequest.time:type_name -> google.protobuf.Timestamp
-	59, // 53: stepwell.state.v1.ListDueBuffersResponse.buffers:type_name -> stepwell.state.v1.DueBuffer
-	62, // 54: stepwell.state.v1.ListDueBuffersResponse.next_time:type_name -> google.protobuf.Timestamp
-	77, // 55: stepwell.state.v1.DueBuffer.buffer:type_name -> stepwell.run.v1.Buffer
-	65, // 56: stepwell.state.v1.DueBuffer.event:type_name -> stepwell.event.v1.Event
-	75, // 57: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
-	1,  // 58: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
-	10, // 59: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
-	12, // 60: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
-	15, // 61: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
-	17, // 62: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
-	20, // 63: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
-	22, // 64: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
-	24, // 65: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
-	26, // 66: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
-	28, // 67: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
-	30, // 68: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
-	32, // 69: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
-	44, // 70: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
-	46, // 71: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
-	48, // 72: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
-	50, // 73: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
-	60, // 74: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
-	53, // 75: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
-	55, // 76: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
-	57, // 77: stepwell.state.v1.StateService.ListDueBuffers:input_type -> stepwell.state.v1.ListDueBuffersRequest
-	78, // 78: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
-	79, // 79: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
-	80, // 80: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
-	34, // 81: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
-	36, // 82: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
-	38, // 83: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
-	40, // 84: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
-	42, // 85: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
-	5,  // 86: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
-	11, // 87: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
-	13, // 88: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
-	16, // 89: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
-	18, // 90: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
-	21, // 91: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
-	23, // 92: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
-	25, // 93: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
-	27, // 94: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
-	29, // 95: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
-	31, // 96: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
-	33, // 97: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
-	45, // 98: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
-	47, // 99: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
-	49, // 100: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
-	51, // 101: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
-	61, // 102: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
-	54, // 103: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
-	56, // 104: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
-	58, // 105: stepwell.state.v1.StateService.ListDueBuffers:output_type -> stepwell.state.v1.ListDueBuffersResponse
-	81, // 106: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
-	82, // 107: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
-	83, // 108: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
-	35, // 109: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
-	37, // 110: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
-	39, // 111: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
-	41, // 112: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
-	43, // 113: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
-	86, // [86:114] is the sub-list for method output_type
-	58, // [58:86] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	70, // 25: stepwell.state.v1.LoadedRun.state:type_name -> stepwell.run.v1.RunState
+	71, // 26: stepwell.state.v1.SyncAppRequest.app:type_name -> stepwell.function.v1.App
+	72, // 27: stepwell.state.v1.SyncAppRequest.functions:type_name -> stepwell.function.v1.Function
+	73, // 28: stepwell.state.v1.HoldFunctionRequest.hold:type_name -> stepwell.function.v1.Hold
+	71, // 29: stepwell.state.v1.ListFunctionsResponse.apps:type_name -> stepwell.function.v1.App
+	72, // 30: stepwell.state.v1.ListFunctionsResponse.functions:type_name -> stepwell.function.v1.Function
+	64, // 31: stepwell.state.v1.ListDueItemsRequest.before:type_name -> google.protobuf.Timestamp
+	64, // 32: stepwell.state.v1.ListDueItemsRequest.after:type_name -> google.protobuf.Timestamp
+	68, // 33: stepwell.state.v1.ListDueItemsResponse.items:type_name -> stepwell.run.v1.Item
+	64, // 34: stepwell.state.v1.ListThrottleStartsRequest.since:type_name -> google.protobuf.Timestamp
+	74, // 35: stepwell.state.v1.ListThrottleStartsResponse.starts:type_name -> stepwell.run.v1.ThrottleStart
+	64, // 36: stepwell.state.v1.ListParkedItemsRequest.before:type_name -> google.protobuf.Timestamp
+	68, // 37: stepwell.state.v1.ListParkedItemsResponse.items:type_name -> stepwell.run.v1.Item
+	67, // 38: stepwell.state.v1.ListUnroutedEventsResponse.events:type_name -> stepwell.event.v1.Event
+	75, // 39: stepwell.state.v1.GetRunResponse.run:type_name -> stepwell.run.v1.Run
+	76, // 40: stepwell.state.v1.GetRunHistoryResponse.history:type_name -> stepwell.run.v1.RunHistory
+	77, // 41: stepwell.state.v1.ListRunsRequest.statuses:type_name -> stepwell.run.v1.RunStatus
+	75, // 42: stepwell.state.v1.ListRunsResponse.runs:type_name -> stepwell.run.v1.Run
+	67, // 43: stepwell.state.v1.GetEventResponse.event:type_name -> stepwell.event.v1.Event
+	67, // 44: stepwell.state.v1.ListEventsResponse.events:type_name -> stepwell.event.v1.Event
+	67, // 45: stepwell.state.v1.ListWaitsRequest.event:type_name -> stepwell.event.v1.Event
+	78, // 46: stepwell.state.v1.ListWaitsResponse.waits:type_name -> stepwell.run.v1.Wait
+	78, // 47: stepwell.state.v1.GetSignalWaitResponse.wait:type_name -> stepwell.run.v1.Wait
+	54, // 48: stepwell.state.v1.ListLookBacksResponse.look_backs:type_name -> stepwell.state.v1.LookBack
+	78, // 49: stepwell.state.v1.LookBack.wait:type_name -> stepwell.run.v1.Wait
+	67, // 50: stepwell.state.v1.LookBack.events:type_name -> stepwell.event.v1.Event
+	64, // 51: stepwell.state.v1.ListDeadlinesRequest.until_time:type_name -> google.protobuf.Timestamp
+	79, // 52: stepwell.state.v1.ListDeadlinesResponse.deadlines:type_name -> stepwell.run.v1.Deadline
+	79, // 53: stepwell.state.v1.MoveDeadlinesRequest.deadlines:type_name -> stepwell.run.v1.Deadline
+	64, // 54: stepwell.state.v1.ListDueBuffersRequest.time:type_name -> google.protobuf.Timestamp
+	61, // 55: stepwell.state.v1.ListDueBuffersResponse.buffers:type_name -> stepwell.state.v1.DueBuffer
+	64, // 56: stepwell.state.v1.ListDueBuffersResponse.next_time:type_name -> google.protobuf.Timestamp
+	80, // 57: stepwell.state.v1.DueBuffer.buffer:type_name -> stepwell.run.v1.Buffer
+	67, // 58: stepwell.state.v1.DueBuffer.event:type_name -> stepwell.event.v1.Event
+	78, // 59: stepwell.state.v1.EndLookBacksRequest.waits:type_name -> stepwell.run.v1.Wait
+	1,  // 60: stepwell.state.v1.StateService.Ingest:input_type -> stepwell.state.v1.IngestRequest
+	10, // 61: stepwell.state.v1.StateService.ListHolders:input_type -> stepwell.state.v1.ListHoldersRequest
+	12, // 62: stepwell.state.v1.StateService.Commit:input_type -> stepwell.state.v1.CommitRequest
+	15, // 63: stepwell.state.v1.StateService.Claim:input_type -> stepwell.state.v1.ClaimRequest
+	17, // 64: stepwell.state.v1.StateService.LoadRuns:input_type -> stepwell.state.v1.LoadRunsRequest
+	20, // 65: stepwell.state.v1.StateService.SyncApp:input_type -> stepwell.state.v1.SyncAppRequest
+	22, // 66: stepwell.state.v1.StateService.HoldFunction:input_type -> stepwell.state.v1.HoldFunctionRequest
+	24, // 67: stepwell.state.v1.StateService.ListFunctions:input_type -> stepwell.state.v1.ListFunctionsRequest
+	26, // 68: stepwell.state.v1.StateService.ListDueItems:input_type -> stepwell.state.v1.ListDueItemsRequest
+	28, // 69: stepwell.state.v1.StateService.ListThrottleStarts:input_type -> stepwell.state.v1.ListThrottleStartsRequest
+	30, // 70: stepwell.state.v1.StateService.ListParkedItems:input_type -> stepwell.state.v1.ListParkedItemsRequest
+	32, // 71: stepwell.state.v1.StateService.UnparkItems:input_type -> stepwell.state.v1.UnparkItemsRequest
+	34, // 72: stepwell.state.v1.StateService.ListUnroutedEvents:input_type -> stepwell.state.v1.ListUnroutedEventsRequest
+	46, // 73: stepwell.state.v1.StateService.RouteEvents:input_type -> stepwell.state.v1.RouteEventsRequest
+	48, // 74: stepwell.state.v1.StateService.ListWaits:input_type -> stepwell.state.v1.ListWaitsRequest
+	50, // 75: stepwell.state.v1.StateService.GetSignalWait:input_type -> stepwell.state.v1.GetSignalWaitRequest
+	52, // 76: stepwell.state.v1.StateService.ListLookBacks:input_type -> stepwell.state.v1.ListLookBacksRequest
+	62, // 77: stepwell.state.v1.StateService.EndLookBacks:input_type -> stepwell.state.v1.EndLookBacksRequest
+	55, // 78: stepwell.state.v1.StateService.ListDeadlines:input_type -> stepwell.state.v1.ListDeadlinesRequest
+	57, // 79: stepwell.state.v1.StateService.MoveDeadlines:input_type -> stepwell.state.v1.MoveDeadlinesRequest
+	59, // 80: stepwell.state.v1.StateService.ListDueBuffers:input_type -> stepwell.state.v1.ListDueBuffersRequest
+	81, // 81: stepwell.state.v1.StateService.ListDueSchedules:input_type -> stepwell.state.v1.ListDueSchedulesRequest
+	82, // 82: stepwell.state.v1.StateService.SetSchedules:input_type -> stepwell.state.v1.SetSchedulesRequest
+	83, // 83: stepwell.state.v1.StateService.AdvanceSchedules:input_type -> stepwell.state.v1.AdvanceSchedulesRequest
+	36, // 84: stepwell.state.v1.StateService.GetRun:input_type -> stepwell.state.v1.GetRunRequest
+	38, // 85: stepwell.state.v1.StateService.GetRunHistory:input_type -> stepwell.state.v1.GetRunHistoryRequest
+	40, // 86: stepwell.state.v1.StateService.ListRuns:input_type -> stepwell.state.v1.ListRunsRequest
+	42, // 87: stepwell.state.v1.StateService.GetEvent:input_type -> stepwell.state.v1.GetEventRequest
+	44, // 88: stepwell.state.v1.StateService.ListEvents:input_type -> stepwell.state.v1.ListEventsRequest
+	5,  // 89: stepwell.state.v1.StateService.Ingest:output_type -> stepwell.state.v1.IngestResponse
+	11, // 90: stepwell.state.v1.StateService.ListHolders:output_type -> stepwell.state.v1.ListHoldersResponse
+	13, // 91: stepwell.state.v1.StateService.Commit:output_type -> stepwell.state.v1.CommitResponse
+	16, // 92: stepwell.state.v1.StateService.Claim:output_type -> stepwell.state.v1.ClaimResponse
+	18, // 93: stepwell.state.v1.StateService.LoadRuns:output_type -> stepwell.state.v1.LoadRunsResponse
+	21, // 94: stepwell.state.v1.StateService.SyncApp:output_type -> stepwell.state.v1.SyncAppResponse
+	23, // 95: stepwell.state.v1.StateService.HoldFunction:output_type -> stepwell.state.v1.HoldFunctionResponse
+	25, // 96: stepwell.state.v1.StateService.ListFunctions:output_type -> stepwell.state.v1.ListFunctionsResponse
+	27, // 97: stepwell.state.v1.StateService.ListDueItems:output_type -> stepwell.state.v1.ListDueItemsResponse
+	29, // 98: stepwell.state.v1.StateService.ListThrottleStarts:output_type -> stepwell.state.v1.ListThrottleStartsResponse
+	31, // 99: stepwell.state.v1.StateService.ListParkedItems:output_type -> stepwell.state.v1.ListParkedItemsResponse
+	33, // 100: stepwell.state.v1.StateService.UnparkItems:output_type -> stepwell.state.v1.UnparkItemsResponse
+	35, // 101: stepwell.state.v1.StateService.ListUnroutedEvents:output_type -> stepwell.state.v1.ListUnroutedEventsResponse
+	47, // 102: stepwell.state.v1.StateService.RouteEvents:output_type -> stepwell.state.v1.RouteEventsResponse
+	49, // 103: stepwell.state.v1.StateService.ListWaits:output_type -> stepwell.state.v1.ListWaitsResponse
+	51, // 104: stepwell.state.v1.StateService.GetSignalWait:output_type -> stepwell.state.v1.GetSignalWaitResponse
+	53, // 105: stepwell.state.v1.StateService.ListLookBacks:output_type -> stepwell.state.v1.ListLookBacksResponse
+	63, // 106: stepwell.state.v1.StateService.EndLookBacks:output_type -> stepwell.state.v1.EndLookBacksResponse
+	56, // 107: stepwell.state.v1.StateService.ListDeadlines:output_type -> stepwell.state.v1.ListDeadlinesResponse
+	58, // 108: stepwell.state.v1.StateService.MoveDeadlines:output_type -> stepwell.state.v1.MoveDeadlinesResponse
+	60, // 109: stepwell.state.v1.StateService.ListDueBuffers:output_type -> stepwell.state.v1.ListDueBuffersResponse
+	84, // 110: stepwell.state.v1.StateService.ListDueSchedules:output_type -> stepwell.state.v1.ListDueSchedulesResponse
+	85, // 111: stepwell.state.v1.StateService.SetSchedules:output_type -> stepwell.state.v1.SetSchedulesResponse
+	86, // 112: stepwell.state.v1.StateService.AdvanceSchedules:output_type -> stepwell.state.v1.AdvanceSchedulesResponse
+	37, // 113: stepwell.state.v1.StateService.GetRun:output_type -> stepwell.state.v1.GetRunResponse
+	39, // 114: stepwell.state.v1.StateService.GetRunHistory:output_type -> stepwell.state.v1.GetRunHistoryResponse
+	41, // 115: stepwell.state.v1.StateService.ListRuns:output_type -> stepwell.state.v1.ListRunsResponse
+	43, // 116: stepwell.state.v1.StateService.GetEvent:output_type -> stepwell.state.v1.GetEventResponse
+	45, // 117: stepwell.state.v1.StateService.ListEvents:output_type -> stepwell.state.v1.ListEventsResponse
+	89, // [89:118] is the sub-list for method output_type
+	60, // [60:89] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_stepwell_state_v1_state_service_proto_init() }
@@ -3867,7 +4013,7 @@ func file_stepwell_state_v1_state_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stepwell_state_v1_state_service_proto_rawDesc), len(file_stepwell_state_v1_state_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   62,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

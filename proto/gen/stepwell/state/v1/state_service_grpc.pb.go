@@ -28,6 +28,7 @@ const (
 	StateService_HoldFunction_FullMethodName       = "/stepwell.state.v1.StateService/HoldFunction"
 	StateService_ListFunctions_FullMethodName      = "/stepwell.state.v1.StateService/ListFunctions"
 	StateService_ListDueItems_FullMethodName       = "/stepwell.state.v1.StateService/ListDueItems"
+	StateService_ListThrottleStarts_FullMethodName = "/stepwell.state.v1.StateService/ListThrottleStarts"
 	StateService_ListParkedItems_FullMethodName    = "/stepwell.state.v1.StateService/ListParkedItems"
 	StateService_UnparkItems_FullMethodName        = "/stepwell.state.v1.StateService/UnparkItems"
 	StateService_ListUnroutedEvents_FullMethodName = "/stepwell.state.v1.StateService/ListUnroutedEvents"
@@ -74,6 +75,8 @@ type StateServiceClient interface {
 	ListFunctions(ctx context.Context, in *ListFunctionsRequest, opts ...grpc.CallOption) (*ListFunctionsResponse, error)
 	// ListDueItems returns open items by when they are due.
 	ListDueItems(ctx context.Context, in *ListDueItemsRequest, opts ...grpc.CallOption) (*ListDueItemsResponse, error)
+	// ListThrottleStarts returns what a function's throttle counts, by when it was.
+	ListThrottleStarts(ctx context.Context, in *ListThrottleStartsRequest, opts ...grpc.CallOption) (*ListThrottleStartsResponse, error)
 	// ListParkedItems returns items that were due much later when they were opened, by when they are due.
 	ListParkedItems(ctx context.Context, in *ListParkedItemsRequest, opts ...grpc.CallOption) (*ListParkedItemsResponse, error)
 	// UnparkItems says that items are in the queue now.
@@ -206,6 +209,16 @@ func (c *stateServiceClient) ListDueItems(ctx context.Context, in *ListDueItemsR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListDueItemsResponse)
 	err := c.cc.Invoke(ctx, StateService_ListDueItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *stateServiceClient) ListThrottleStarts(ctx context.Context, in *ListThrottleStartsRequest, opts ...grpc.CallOption) (*ListThrottleStartsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListThrottleStartsResponse)
+	err := c.cc.Invoke(ctx, StateService_ListThrottleStarts_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -427,6 +440,8 @@ type StateServiceServer interface {
 	ListFunctions(context.Context, *ListFunctionsRequest) (*ListFunctionsResponse, error)
 	// ListDueItems returns open items by when they are due.
 	ListDueItems(context.Context, *ListDueItemsRequest) (*ListDueItemsResponse, error)
+	// ListThrottleStarts returns what a function's throttle counts, by when it was.
+	ListThrottleStarts(context.Context, *ListThrottleStartsRequest) (*ListThrottleStartsResponse, error)
 	// ListParkedItems returns items that were due much later when they were opened, by when they are due.
 	ListParkedItems(context.Context, *ListParkedItemsRequest) (*ListParkedItemsResponse, error)
 	// UnparkItems says that items are in the queue now.
@@ -501,6 +516,9 @@ func (UnimplementedStateServiceServer) ListFunctions(context.Context, *ListFunct
 }
 func (UnimplementedStateServiceServer) ListDueItems(context.Context, *ListDueItemsRequest) (*ListDueItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDueItems not implemented")
+}
+func (UnimplementedStateServiceServer) ListThrottleStarts(context.Context, *ListThrottleStartsRequest) (*ListThrottleStartsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListThrottleStarts not implemented")
 }
 func (UnimplementedStateServiceServer) ListParkedItems(context.Context, *ListParkedItemsRequest) (*ListParkedItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListParkedItems not implemented")
@@ -738,6 +756,24 @@ func _StateService_ListDueItems_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(StateServiceServer).ListDueItems(ctx, req.(*ListDueItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StateService_ListThrottleStarts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListThrottleStartsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StateServiceServer).ListThrottleStarts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StateService_ListThrottleStarts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StateServiceServer).ListThrottleStarts(ctx, req.(*ListThrottleStartsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1126,6 +1162,10 @@ var StateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListDueItems",
 			Handler:    _StateService_ListDueItems_Handler,
+		},
+		{
+			MethodName: "ListThrottleStarts",
+			Handler:    _StateService_ListThrottleStarts_Handler,
 		},
 		{
 			MethodName: "ListParkedItems",

@@ -267,6 +267,13 @@ type StepsDefault struct {
 	RecordedOrder int32
 }
 
+type ThrottleStart struct {
+	FunctionID pgtype.UUID
+	StartedAt  pgtype.Timestamptz
+	RunID      pgtype.UUID
+	Limits     []byte
+}
+
 type Wait struct {
 	RunID         pgtype.UUID
 	StepID        string
