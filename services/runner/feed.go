@@ -106,14 +106,28 @@ func firstGeneration(item stepwell.Item) int {
 // every page.
 const rebuildLasts = 15 * time.Second
 
-// rebuild fills shards of the queue that lost what was in them.
+// rebuild fills shards of the queue that lost what was in them, and then tells them what throttles count.
 func (s *Service) rebuild(ctx context.Context) error {
 	lost, err := s.deps.Queue.Lost(ctx)
 	if err != nil {
 		return fmt.Errorf("look for lost shards of the queue: %w", err)
 	}
+	if err := s.withShards(ctx, lost, s.fill); err != nil {
+		return err
+	}
+	windowless, err := s.deps.Queue.Windowless(ctx, time.Now())
+	if err != nil {
+		return fmt.Errorf("look for shards of the queue that do not know what began: %w", err)
+	}
+	return s.withShards(ctx, windowless, s.tellStarts)
+}
+
+// withShards does something to those of the shards to which no other runner does.
+func (s *Service) withShards(
+	ctx context.Context, shards []int, do func(context.Context, map[int]queue.Lock) error,
+) error {
 	mine := map[int]queue.Lock{}
-	for _, shard := range lost {
+	for _, shard := range shards {
 		lock := queue.Lock{Shard: shard, Name: "rebuild", Owner: s.owner}
 		locked, err := s.deps.Queue.TryLock(ctx, lock, rebuildLasts)
 		if err != nil {
@@ -126,7 +140,7 @@ func (s *Service) rebuild(ctx context.Context) error {
 	if len(mine) == 0 {
 		return nil
 	}
-	return s.fill(ctx, mine)
+	return do(ctx, mine)
 }
 
 // fill puts everything into the shards that belongs there, but gives those up whose lock is lost: they were lost again, or

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/stepwell/stepwell/services/internal/queue"
 	"github.com/stepwell/stepwell/services/internal/stepwell"
@@ -67,6 +68,21 @@ func (l *limits) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	maps.Copy(l.unsaid, l.known)
+}
+
+// periods are those of the throttles of all functions.
+func (l *limits) periods() map[stepwell.FunctionID]time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	periods := map[stepwell.FunctionID]time.Duration{}
+	for id, function := range l.known {
+		for _, limit := range function.Limits {
+			if limit.Kind == stepwell.LimitThrottle {
+				periods[id] = limit.Period
+			}
+		}
+	}
+	return periods
 }
 
 // limit tells the queue of limits that changed. What it cannot tell is told with the next pass.

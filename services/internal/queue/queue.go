@@ -127,9 +127,19 @@ type Shards interface {
 	Lost(ctx context.Context) ([]int, error)
 	// MarkRebuilt says that the lock's shard has again all it should have. The caller took the lock before it began to
 	// enqueue; if the shard was lost again since, so was the lock. Items with limits are leased from an instant on, when
-	// whoever has leases that the shard lost knows it; of a shard that is lost they are not leased at all (Q8). Errors:
+	// whoever has leases that the shard lost knows it; of a shard that is lost they are not leased at all (Q8). It is Windowless
+	// then. Errors:
 	// stepwell.ErrLeaseLost if the lock is not the owner's any more, then the shard is not marked; stepwell.ErrUnavailable.
 	MarkRebuilt(ctx context.Context, lock Lock, limitedFrom time.Time) error
+	// Windowless returns the shards that are rebuilt, and of which limited items are leased by now, but that do not know what
+	// has begun in the windows of throttles: until they do, what a throttle counts is not leased (Q9). Errors:
+	// stepwell.ErrUnavailable.
+	Windowless(ctx context.Context, now time.Time) ([]int, error)
+	// AddStarts counts starts of the lock's shard, at most ItemsMax, towards throttles. Those that count already are left as they
+	// are, and those of functions whose limits are not known are not counted. Errors: as MarkRebuilt.
+	AddStarts(ctx context.Context, lock Lock, starts []stepwell.ThrottleStart) error
+	// MarkWindows says that all starts of the lock's shard were added that may lie in a window. Errors: as MarkRebuilt.
+	MarkWindows(ctx context.Context, lock Lock) error
 	// TryLock takes the lock for some time, or prolongs it if it is the owner's already. It returns false if it is
 	// another's. Errors: stepwell.ErrUnavailable; then it may be taken.
 	TryLock(ctx context.Context, lock Lock, lasts time.Duration) (bool, error)

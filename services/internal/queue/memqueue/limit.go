@@ -68,7 +68,7 @@ func (q *Queue) room(e *entry, now time.Time) int {
 	}
 	room := math.MaxInt
 	for _, c := range q.counts(e.item) {
-		if !q.rebuilt || q.limitedFrom.After(now) {
+		if !q.rebuilt || q.limitedFrom.After(now) || c.limit.Period > 0 && !q.windowed {
 			return 0
 		}
 		room = min(room, q.left(c, now))
@@ -109,10 +109,7 @@ func (q *Queue) take(e *entry, now time.Time) {
 	}
 	for _, c := range q.counts(e.item) {
 		if c.limit.Period > 0 {
-			if q.starts[c.set] == nil {
-				q.starts[c.set] = map[stepwell.ItemID]time.Time{}
-			}
-			q.starts[c.set][e.item.ID] = now
+			q.begin(c.set, e.item.ID, now)
 			continue
 		}
 		if q.slots[c.set] == nil {
@@ -121,6 +118,14 @@ func (q *Queue) take(e *entry, now time.Time) {
 		q.slots[c.set][e.item.ID] = true
 		e.counted = append(e.counted, c.set)
 	}
+}
+
+// begin counts a start.
+func (q *Queue) begin(set limitSet, id stepwell.ItemID, at time.Time) {
+	if q.starts[set] == nil {
+		q.starts[set] = map[stepwell.ItemID]time.Time{}
+	}
+	q.starts[set][id] = at
 }
 
 // free no longer counts an entry.

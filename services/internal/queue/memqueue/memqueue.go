@@ -34,8 +34,8 @@ type Queue struct {
 	starts map[limitSet]map[stepwell.ItemID]time.Time
 	// limitedFrom is since when items with limits are leased.
 	limitedFrom time.Time
-	// rebuilt says that the queue was filled since it was made.
-	rebuilt bool
+	// rebuilt says that the queue was filled since it was made, windowed that it knows what has begun in the windows of throttles.
+	rebuilt, windowed bool
 	// changed is closed, and replaced, when something became leasable or due earlier.
 	changed chan struct{}
 }

@@ -35,10 +35,57 @@ func (q *Queue) Lost(context.Context) ([]int, error) {
 func (q *Queue) MarkRebuilt(_ context.Context, lock queue.Lock, limitedFrom time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err := q.owns(lock); err != nil {
+		return err
+	}
+	q.rebuilt, q.windowed, q.limitedFrom = true, false, limitedFrom
+	q.wake()
+	return nil
+}
+
+// owns is an error if the lock is another's. Callers hold mu.
+func (q *Queue) owns(lock queue.Lock) error {
 	if owner := q.lockOwner(lock.Name); owner != lock.Owner {
 		return fmt.Errorf("lock %s: %w", lock.Name, stepwell.ErrLeaseLost)
 	}
-	q.rebuilt, q.limitedFrom = true, limitedFrom
+	return nil
+}
+
+// Windowless implements queue.Shards.
+func (q *Queue) Windowless(_ context.Context, now time.Time) ([]int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.rebuilt && !q.windowed && !q.limitedFrom.After(now) {
+		return []int{0}, nil
+	}
+	return nil, nil
+}
+
+// AddStarts implements queue.Shards.
+func (q *Queue) AddStarts(_ context.Context, lock queue.Lock, starts []stepwell.ThrottleStart) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.owns(lock); err != nil {
+		return err
+	}
+	for _, start := range starts {
+		for _, c := range q.counts(start.Item) {
+			if _, known := q.starts[c.set][start.Item.ID]; c.limit.Period > 0 && !known {
+				q.begin(c.set, start.Item.ID, start.At)
+			}
+		}
+	}
+	return nil
+}
+
+// MarkWindows implements queue.Shards.
+func (q *Queue) MarkWindows(_ context.Context, lock queue.Lock) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.owns(lock); err != nil {
+		return err
+	}
+	q.windowed = true
 	q.wake()
 	return nil
 }

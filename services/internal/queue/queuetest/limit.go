@@ -30,6 +30,9 @@ func limitTests() map[string]func(*testing.T, *fixture) {
 		"Q8_PausedWaits":                         testPausedWaits,
 		"Q9_I21_ThrottleHoldsInEveryWindow":      testThrottle,
 		"Q9_ReleasedHasNotStarted":               testReleasedHasNotStarted,
+		"Q9_I21_WindowsAreLearntAfterALoss":      testWindowsAreLearnt,
+		"Q9_StartsAreAddedOnce":                  testStartsAreAddedOnce,
+		"Q9_OnlyTheLockAddsStarts":               testOnlyTheLockAddsStarts,
 		"Q10_ChangedLimitsCountForWhatIsIn":      testChangedLimits,
 		"Q10_OlderRevisionIsIgnored":             testOlderRevision,
 		"Q10_RemovedLaneLetsOthers":              testRemovedLane,
@@ -78,6 +81,7 @@ func (f *fixture) rebuild(limitedFrom time.Time) {
 		require.NoError(f.t, err)
 		require.True(f.t, taken)
 		require.NoError(f.t, f.MarkRebuilt(f.ctx, feeder(shard, "rebuild"), limitedFrom))
+		require.NoError(f.t, f.MarkWindows(f.ctx, feeder(shard, "rebuild")))
 	}
 }
 

@@ -50,7 +50,8 @@ const (
 	keyTimers = "timers"
 	// keyDepths is a hash: function → how many of its items are in lanes; and how many are in lanes that wait, of all functions.
 	keyDepths = "depths"
-	// keyEpoch is a string: when the shard was last rebuilt, and since when items with limits are leased.
+	// keyEpoch is a string: when the shard was last rebuilt, since when items with limits are leased, and whether the windows of
+	// throttles are known.
 	keyEpoch = "epoch"
 	// keyLock is what the keys of the locks begin with; the name follows. A lock is a string: its owner.
 	keyLock = "lock"

@@ -166,6 +166,14 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			_, err = m.q.Prolong(m.ctx, lock, time.Minute)
 			require.NoError(t, err)
 			require.NoError(t, m.q.MarkRebuilt(m.ctx, lock, m.now))
+			_, err = m.q.Windowless(m.ctx, m.now)
+			require.NoError(t, err)
+			item := m.someItem(t)
+			begun := stepwell.NewThrottleStart(item.Function, item.Run, item.Limits, m.now)
+			require.NoError(t, m.q.AddStarts(m.ctx, lock, []stepwell.ThrottleStart{begun}))
+			if rapid.Bool().Draw(t, "windows") {
+				require.NoError(t, m.q.MarkWindows(m.ctx, lock))
+			}
 			require.NoError(t, m.q.Unlock(m.ctx, lock))
 		},
 	}

@@ -101,7 +101,7 @@ func atPlace(place string) stepwell.Waiting {
 		return stepwell.Waiting{Why: stepwell.WhyTurn}
 	case "p":
 		return stepwell.Waiting{Why: stepwell.WhyPaused}
-	case "?", "e":
+	case "?", "e", "w":
 		return stepwell.Waiting{Why: stepwell.WhyUnknown}
 	}
 	key, _ := stepwell.ParseLimitKey(part)

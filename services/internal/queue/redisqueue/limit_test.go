@@ -63,6 +63,7 @@ func ready(tb testing.TB, server *redistest.Server, shards int) (*redisqueue.Que
 		require.NoError(tb, err)
 		require.True(tb, taken)
 		require.NoError(tb, q.MarkRebuilt(tb.Context(), lockOf(shard), time.Time{}))
+		require.NoError(tb, q.MarkWindows(tb.Context(), lockOf(shard)))
 	}
 	return q, server.Client(tb)
 }

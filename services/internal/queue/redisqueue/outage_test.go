@@ -50,6 +50,10 @@ func verbs(ctx context.Context, q queue.Queue, held queue.Lease) map[string]func
 			_, err := q.Lost(ctx)
 			return err
 		},
+		"Windowless":  func() error { _, err := q.Windowless(ctx, now); return err },
+		"AddStarts":   func() error { return q.AddStarts(ctx, lockOf(0), []stepwell.ThrottleStart{{}}) },
+		"MarkWindows": func() error { return q.MarkWindows(ctx, lockOf(0)) },
+		"Depths":      func() error { _, err := q.Depths(ctx, now, []stepwell.FunctionID{{}}); return err },
 		"MarkRebuilt": func() error { return q.MarkRebuilt(ctx, lockOf(0), time.Time{}) },
 		"TryLock": func() error {
 			_, err := q.TryLock(ctx, lockOf(0), time.Minute)

@@ -21,7 +21,7 @@ var scriptFiles embed.FS
 type scripts struct {
 	put, lease, advance, extend, release, bury, remove *script
 	stats, dead, redrive, limit, waiting, depths       *script
-	lock, prolong, unlock, rebuilt                     *script
+	lock, prolong, unlock, rebuilt, begun, windows     *script
 }
 
 // loadScripts reads the files. Their text is sent to Redis when it first does not know it.
@@ -51,6 +51,8 @@ func loadScripts() (scripts, error) {
 	s.prolong = load("prolong", true)
 	s.unlock = load("unlock", true)
 	s.rebuilt = load("rebuilt", true)
+	s.begun = load("begun", true)
+	s.windows = load("windows", true)
 	return s, errors.Join(problems...)
 }
 

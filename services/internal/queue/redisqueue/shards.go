@@ -2,7 +2,10 @@ package redisqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,32 +20,72 @@ func (q *Queue) Lost(ctx context.Context) ([]int, error) {
 	if err := q.Check(ctx); err != nil {
 		return nil, err
 	}
+	return q.shardsThat(ctx, func(epoch string) bool { return epoch == "" })
+}
+
+// shardsThat are the shards whose epochs are wanted; that of a lost one is empty.
+func (q *Queue) shardsThat(ctx context.Context, wanted func(epoch string) bool) ([]int, error) {
 	timed, cancel := context.WithTimeout(ctx, q.config.Timeout)
 	defer cancel()
 	pipe := q.client.Pipeline()
-	var epochs []*redis.IntCmd
+	var epochs []*redis.StringCmd
 	for _, s := range q.shards {
-		epochs = append(epochs, pipe.Exists(timed, s.keys.named(keyEpoch)))
+		epochs = append(epochs, pipe.Get(timed, s.keys.named(keyEpoch)))
 	}
 	_, _ = pipe.Exec(timed) // every command has its error
-	var lost []int
-	for i, epoch := range epochs {
-		n, err := epoch.Result()
-		if err != nil {
-			return nil, q.failure(ctx, "look for lost shards", err)
+	var those []int
+	for i, command := range epochs {
+		epoch, err := command.Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, q.failure(ctx, "look at the epochs of shards", err)
 		}
-		if n == 0 {
-			lost = append(lost, i)
+		if wanted(epoch) {
+			those = append(those, i)
 		}
 	}
-	return lost, nil
+	return those, nil
+}
+
+// Windowless implements queue.Shards.
+func (q *Queue) Windowless(ctx context.Context, now time.Time) ([]int, error) {
+	if err := q.ready(ctx); err != nil {
+		return nil, err
+	}
+	return q.shardsThat(ctx, func(epoch string) bool {
+		fields := strings.Split(epoch, ";") // a release before throttles wrote the first only
+		return epoch != "" && fields[len(fields)-1] != "w" && (len(fields) < 2 || number(fields[1]) <= micros(now))
+	})
+}
+
+// AddStarts implements queue.Shards.
+func (q *Queue) AddStarts(ctx context.Context, lock queue.Lock, starts []stepwell.ThrottleStart) error {
+	for chunk := range slices.Chunk(starts, chunkMax) {
+		arguments := []any{micros(time.Now())}
+		for _, start := range chunk {
+			arguments = append(arguments, string(start.Item.Lane()), string(start.Item.ID), micros(start.At))
+		}
+		if err := q.mark(ctx, q.scripts.begun, lock, "add starts", arguments...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MarkWindows implements queue.Shards.
+func (q *Queue) MarkWindows(ctx context.Context, lock queue.Lock) error {
+	return q.mark(ctx, q.scripts.windows, lock, "mark windows")
 }
 
 // MarkRebuilt implements queue.Shards.
 func (q *Queue) MarkRebuilt(ctx context.Context, lock queue.Lock, limitedFrom time.Time) error {
-	done, err := q.withLock(ctx, q.scripts.rebuilt, lock, "mark shard as rebuilt", micros(time.Now()), micros(limitedFrom))
+	return q.mark(ctx, q.scripts.rebuilt, lock, "mark shard as rebuilt", micros(time.Now()), micros(limitedFrom))
+}
+
+// mark calls a script that only who has the lock may.
+func (q *Queue) mark(ctx context.Context, s *script, lock queue.Lock, tried string, arguments ...any) error {
+	done, err := q.withLock(ctx, s, lock, tried, arguments...)
 	if err == nil && !done {
-		return fmt.Errorf("mark shard %d as rebuilt: lock %s: %w", lock.Shard, lock.Name, stepwell.ErrLeaseLost)
+		return fmt.Errorf("%s, shard %d: lock %s: %w", tried, lock.Shard, lock.Name, stepwell.ErrLeaseLost)
 	}
 	return err
 }

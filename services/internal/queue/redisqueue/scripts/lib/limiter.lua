@@ -1,12 +1,12 @@
 -- What scripts know of lanes and their limits. The script's text follows.
 --
 -- A lane is in the ring, or at a place, where it waits for a limit: the limit's set, with the function if functions share
--- it; or `FUNCTION/?` until the limits are known, `FUNCTION/p` while it is paused, `e` until the shard is rebuilt. So that
--- none is forgotten, somebody kicks the lane's limits whenever a lane takes or frees something, or leaves the ring: where
--- there is room, the first that waits comes back into it.
+-- it; or `FUNCTION/?` until the limits are known, `FUNCTION/p` while it is paused, `e` until the shard is rebuilt, `w` until
+-- the windows of throttles are known. So that none is forgotten, somebody kicks the lane's limits whenever a lane takes or
+-- frees something, or leaves the ring: where there is room, the first that waits comes back into it.
 -- k are the keys: lane ring limits slots starts parked waits sharers timers epoch depths
 local function limiter(k, now)
-  local self, lanes, known, counts, depths, from, late = {}, {}, {}, {}, {}, nil, {}
+  local self, lanes, known, counts, depths, from, windowed, late = {}, {}, {}, {}, {}, nil, nil, {}
   now = tonumber(now)
 
   local function functionOf(name) return name:match('^[^/]*') end
@@ -50,11 +50,13 @@ local function limiter(k, now)
     for i, value in ipairs(redis.call('HMGET', k.limits, unpack(functions))) do known[functions[i]] = read(value) end
   end
 
-  -- When limits begin to count after a loss of the shard: at no time as long as it is not rebuilt.
+  -- When limits begin to count after a loss of the shard: at no time as long as it is not rebuilt. Finds out, too, whether
+  -- the windows of throttles are known.
   local function limitedFrom()
     if not from then
       local epoch = redis.call('GET', k.epoch)
       from = epoch and tonumber(epoch:match(';(%d+)') or 0) or math.huge
+      windowed = epoch and epoch:find(';w', 1, true)
     end
     return from
   end
@@ -94,6 +96,7 @@ local function limiter(k, now)
       local number = numbers[limit.id]
       if number then
         all.counted = true
+        if limit.starts and not windowed then return 0, 'w', now + 1000000 end
         local left = math.max(number.most - count(limit, number), 0)
         if left < n then n, tight = left, limit end
       end
@@ -129,6 +132,19 @@ local function limiter(k, now)
       if not limit.starts then redis.call('ZREM', k.slots .. limit.set, unpack(ids))
       elseif unstarted then redis.call('ZREM', k.starts .. limit.set, unpack(ids)) end
       counts[limit.set] = nil
+    end
+  end
+
+  -- Counts an item of a lane that began before.
+  function self.began(name, id, at)
+    local all = limitsOf(name)
+    local numbers = numbersOf(all.func)
+    for _, limit in ipairs(all) do
+      local number = numbers and numbers[limit.id]
+      if number and limit.starts then
+        redis.call('ZADD', k.starts .. limit.set, 'NX', at, id)
+        redis.call('PEXPIRE', k.starts .. limit.set, math.ceil(number.period / 1000))
+      end
     end
   end
 
