@@ -20,7 +20,7 @@ func tiny() []string {
 	return []string{
 		"--ingest-events", "40", "--ingest-batches", "1,20", "--flood-runs", "20", "--flood-steps", "0,1,5",
 		"--steady-for", "200ms", "--idle-runs", "3", "--watch", "100ms", "--sleeps-count", "20", "--sleeps-runs", "3",
-		"--sleeps-for", "100ms", "--waiting-runs", "20", "--waits-runs", "20,30", "--waits-events", "10", "--timeout", "20s",
+		"--limits-runs", "20", "--limits-keys", "5", "--limits-waiting", "1,20", "--sleeps-for", "100ms", "--waiting-runs", "20", "--waits-runs", "20,30", "--waits-events", "10", "--timeout", "20s",
 	}
 }
 
@@ -60,6 +60,8 @@ func TestEveryScenarioMeasuresTheDevServer(t *testing.T) {
 		"steady, 20 runs/s, 1 step, checkpoint", "steady, 20 runs/s, 1 step, plain",
 		"idle, one run at a time, 5 steps, checkpoint", "idle, one run at a time, 5 steps, plain", "idle, nothing at all",
 		"sleeps, 1 run of 20 parallel sleeps", "sleeps, 3 runs of 20 parallel sleeps", "waiting, 20 sleeping runs",
+		"limits, flood, no limit", "limits, flood, 1 at a time of each of 5 keys",
+		"limits, beside 1 waiting run", "limits, beside 20 waiting runs",
 		"waits, 20 waiting runs", "waits, 30 waiting runs",
 	}, cases)
 }

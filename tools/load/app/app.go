@@ -130,21 +130,34 @@ func (a *App) Close() {
 func (a *App) Retries() int { return int(a.retries.Load()) }
 
 func (a *App) register(ctx context.Context) error {
-	functionID := a.config.Name + "-run"
+	functions := []any{
+		a.function(Unlimited, nil), a.function(Single, map[string]any{"limit": 1}),
+		a.function(Keyed, map[string]any{"limit": 1, "key": "event.data.key"}),
+	}
 	return a.send(ctx, http.MethodPost, "/fn/register", map[string]any{
 		"url": a.config.URL, "deployType": "ping", "framework": "nodejs", "appName": a.config.Name, "sdk": sdkName, "v": "0.1",
-		"functions": []any{map[string]any{
-			"id": functionID, "name": "run", "triggers": []any{map[string]string{"event": a.eventRun()}},
-			"steps": map[string]any{"step": map[string]any{
-				"id": "step", "name": "step",
-				"runtime": map[string]string{"type": "http", "url": a.config.URL + "?fnId=" + functionID + "&stepId=step"},
-			}},
-		}},
+		"functions": functions,
 	}, nil)
 }
 
-// eventRun is the event that starts a run.
-func (a *App) eventRun() string { return a.config.Name + "/run" }
+// function is how a function is registered. A concurrency of nil is none.
+func (a *App) function(function Function, concurrency map[string]any) map[string]any {
+	id := a.config.Name + "-" + string(function)
+	registered := map[string]any{
+		"id": id, "name": function, "triggers": []any{map[string]string{"event": a.event(function)}},
+		"steps": map[string]any{"step": map[string]any{
+			"id": "step", "name": "step",
+			"runtime": map[string]string{"type": "http", "url": a.config.URL + "?fnId=" + id + "&stepId=step"},
+		}},
+	}
+	if concurrency != nil {
+		registered["concurrency"] = []any{concurrency}
+	}
+	return registered
+}
+
+// event is the event that starts runs of a function.
+func (a *App) event(function Function) string { return a.config.Name + "/" + string(function) }
 
 // eventResume is the event for which runs wait.
 func (a *App) eventResume() string { return a.config.Name + "/resume" }

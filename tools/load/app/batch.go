@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,27 @@ import (
 	"time"
 )
 
+// Function is one of the functions of the app. They do the same, but for their limits.
+type Function string
+
+// The functions.
+const (
+	// Unlimited has no limits.
+	Unlimited Function = "run"
+	// Keyed works on one run of each key at a time.
+	Keyed Function = "keyed"
+	// Single works on one run at a time.
+	Single Function = "single"
+)
+
 // Plan is what each run of a batch does: its steps one after the other, then its sleeps all at once or its wait.
 type Plan struct {
+	// Function is Unlimited if it is empty.
+	Function Function
+	// Keys is among how many keys of Keyed the runs are divided.
+	Keys int
+	// Held has calls not be answered before Release.
+	Held  bool
 	Steps int
 	// Checkpoint reports steps while the call goes on, as the JavaScript SDK does by default. Otherwise each step is the
 	// answer to a call of its own.
@@ -47,6 +67,10 @@ type Batch struct {
 	plan Plan
 	name string
 
+	// released is closed when calls are answered.
+	released chan struct{}
+	release  sync.Once
+
 	mu      sync.Mutex
 	runs    []Run
 	counts  [phases]int
@@ -69,7 +93,10 @@ const (
 func (a *App) Expect(plan Plan, count int) *Batch {
 	b := &Batch{
 		app: a, plan: plan, runs: make([]Run, count),
-		name: a.instance + "-" + strconv.FormatInt(a.batchCount.Add(1), 10),
+		name: a.instance + "-" + strconv.FormatInt(a.batchCount.Add(1), 10), released: make(chan struct{}),
+	}
+	if !plan.Held {
+		b.Release()
 	}
 	for phase := range b.reached {
 		b.reached[phase] = make(chan struct{})
@@ -81,8 +108,12 @@ func (a *App) Expect(plan Plan, count int) *Batch {
 	return b
 }
 
+// Release has calls answered, those that are held too.
+func (b *Batch) Release() { b.release.Do(func() { close(b.released) }) }
+
 // Close forgets the batch. Calls of its runs that still come get the run's end as their answer.
 func (b *Batch) Close() {
+	b.Release()
 	b.app.mu.Lock()
 	defer b.app.mu.Unlock()
 	delete(b.app.batches, b.name)
@@ -95,6 +126,7 @@ type eventData struct {
 	// ID is what the event that resumes the run has too.
 	ID      string `json:"id"`
 	Run     int    `json:"run"`
+	Key     int    `json:"key"`
 	SleepMS int64  `json:"sleep_ms"`
 	Sleeps  int    `json:"sleeps"`
 	Steps   int    `json:"steps"`
@@ -106,8 +138,8 @@ func (b *Batch) Event(n int, due time.Time) Event {
 	b.mu.Lock()
 	b.runs[n].DueAt = due
 	b.mu.Unlock()
-	return Event{Name: b.app.eventRun(), TS: time.Now().UnixMilli(), Data: eventData{
-		Batch: b.name, ID: b.id(n), Run: n, Steps: b.plan.Steps, Checkpoint: b.plan.Checkpoint,
+	return Event{Name: b.app.event(cmp.Or(b.plan.Function, Unlimited)), TS: time.Now().UnixMilli(), Data: eventData{
+		Batch: b.name, ID: b.id(n), Run: n, Key: n % max(b.plan.Keys, 1), Steps: b.plan.Steps, Checkpoint: b.plan.Checkpoint,
 		Sleeps: b.plan.Sleeps, SleepMS: b.plan.SleepFor.Milliseconds(), WaitMS: b.plan.WaitFor.Milliseconds(),
 	}}
 }

@@ -80,6 +80,10 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b := a.batchOf(c)
 	if b != nil {
 		b.arrive(c)
+		select {
+		case <-b.released:
+		case <-r.Context().Done():
+		}
 	}
 	ops := a.answer(r.Context(), c, b)
 	// The answer is counted before it is written, lest the next call overtake it.

@@ -58,6 +58,7 @@ func All() []Scenario {
 		{Name: "idle", About: "one run at a time; then nothing at all", Cases: idle},
 		{Name: "sleeps", About: "1,000 parallel sleeps, in one run and in several", Cases: sleeps},
 		{Name: "waiting", About: "many runs that sleep for long while nothing happens", Cases: waiting},
+		{Name: "limits", About: "runs of which one may be worked on at a time, and others beside them", Cases: limits},
 		{Name: "waits", About: "more and more runs that wait for events, some of which come", Cases: waits},
 	}
 }
@@ -90,6 +91,9 @@ type Settings struct {
 	SleepsFor     time.Duration
 	WaitingRuns   int
 	WaitingFor    time.Duration
+	LimitsRuns    int
+	LimitsKeys    int
+	LimitsWaiting []int
 	WaitsRuns     []int
 	WaitsEvents   int
 	WaitsRate     int
@@ -106,6 +110,7 @@ func Defaults() Settings {
 		IdleRuns: 100, IdleSteps: 5, IdlePause: 20 * time.Millisecond,
 		SleepsCount: 1000, SleepsRuns: 10, SleepsFor: 2 * time.Second,
 		WaitingRuns: 5000, WaitingFor: time.Hour,
+		LimitsRuns: 10000, LimitsKeys: 1000, LimitsWaiting: []int{1, 10000},
 		WaitsRuns: []int{1000, 10000}, WaitsEvents: 400, WaitsRate: 20, WaitsFor: 24 * time.Hour,
 	}
 }
@@ -116,7 +121,7 @@ func (s Settings) Validate() error {
 		"publishers": s.Publishers, "batch": s.Batch, "ingest-events": s.IngestEvents, "flood-runs": s.FloodRuns,
 		"steady-rate": s.SteadyRate, "steady-steps": s.SteadySteps, "idle-runs": s.IdleRuns, "idle-steps": s.IdleSteps,
 		"sleeps-count": s.SleepsCount, "sleeps-runs": s.SleepsRuns, "waiting-runs": s.WaitingRuns,
-		"waits-events": s.WaitsEvents, "waits-rate": s.WaitsRate,
+		"limits-runs": s.LimitsRuns, "limits-keys": s.LimitsKeys, "waits-events": s.WaitsEvents, "waits-rate": s.WaitsRate,
 	} {
 		if value < 1 || value > countMax {
 			return fmt.Errorf("--%s is %d: use 1 to %d", name, value, countMax)
@@ -125,6 +130,11 @@ func (s Settings) Validate() error {
 	for _, batch := range s.IngestBatches {
 		if batch < 1 || batch > countMax {
 			return fmt.Errorf("--ingest-batches has %d: use 1 to %d", batch, countMax)
+		}
+	}
+	for _, runs := range s.LimitsWaiting {
+		if runs < 1 || runs > countMax {
+			return fmt.Errorf("--limits-waiting has %d: use 1 to %d", runs, countMax)
 		}
 	}
 	for _, runs := range s.WaitsRuns {
