@@ -43,14 +43,14 @@ func pausedSkips(s *scene) {
 	require.JSONEq(s, `"done"`, s.output(run))
 }
 
-// pausedQueues: what starts while a function is paused waits, says so, and goes on when it is resumed. A pause takes effect
-// within a second, so a run that comes before may not wait.
-func pausedQueues(s *scene) {
-	s.hold("paused-queue", "pause", "queue")
-	var run string
+// pause pauses a function and returns a run that waits, and says so. A pause takes effect within a second, so one that comes
+// before may not wait.
+func (s *scene) pause(function string, data map[string]any) (run string) {
+	s.Helper()
+	s.hold(function, "pause", "queue")
 	eventually(s, "a run waits", func() (bool, error) {
 		if run == "" {
-			run = s.start("e2e/paused-queue", nil)
+			run = s.start("e2e/"+function, data)
 		}
 		history, err := s.server.History(s.Context(), run)
 		if err != nil {
@@ -63,6 +63,12 @@ func pausedQueues(s *scene) {
 		waits := len(history.Open) == 1 && history.Open[0].Waiting.For == "paused"
 		return waits, check(waits, "its items are %v", history.Open)
 	})
+	return run
+}
+
+// pausedQueues: what starts while a function is paused waits, and goes on when it is resumed.
+func pausedQueues(s *scene) {
+	run := s.pause("paused-queue", nil)
 	require.Empty(s, s.executions(run))
 	s.hold("paused-queue", "resume", "")
 	require.JSONEq(s, `"done"`, s.output(run))

@@ -15,7 +15,7 @@ func largeStates() []scenario {
 		{name: "10 MB of results in sequence", proves: proves(compatibility.LargeState), play: func(s *scene) { largeState(s, false) }, heavy: true},
 		{name: "10 MB of parallel results", proves: proves(compatibility.LargeState), play: func(s *scene) { largeState(s, true) }, heavy: true},
 		{name: "result beyond its bound", proves: proves(compatibility.StateBounds), play: resultTooLarge},
-		{name: "results beyond their bound", proves: proves(compatibility.StateBounds), play: stateTooLarge, heavy: true},
+		{name: "results beyond their bound", proves: proves(compatibility.StateBounds), play: stateTooLarge, heavy: true, server: true},
 	}
 }
 

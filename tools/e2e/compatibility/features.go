@@ -68,6 +68,9 @@ const (
 	EventIDs     Feature = "one run for all copies of an event"
 	Idempotency  Feature = "one run for each value of an idempotency key"
 	Concurrency  Feature = "`concurrency`: so many calls at a time, for each value of its key"
+	SharedLimit  Feature = "`concurrency` with a scope: functions share a limit"
+	Priority     Feature = "`priority`: which of the runs that wait goes first"
+	BatchIf      Feature = "`batchEvents` with `if`: other events start a run alone"
 	Throttle     Feature = "`throttle`: so many starts in any window of its period, the others later"
 	SkipSingle   Feature = "`singleton`: one live run for each value of its key, others are skipped"
 	CancelOlder  Feature = "`singleton` with `mode: cancel`: the newest run cancels the one before"
@@ -119,7 +122,7 @@ func groups() []group {
 		{"Deferred functions", []Feature{Defer, DeferBounds}},
 		{"Events and triggers", []Feature{Triggers, Cron, Wildcards, Expressions, EventIDs, Idempotency, EventOrder, EventDoors}},
 		{"Flow control", []Feature{
-			Concurrency, Throttle, RateLimit, Debounce, Batches, SkipSingle, CancelOlder, Timeouts, Holds, BackPressure,
+			Concurrency, SharedLimit, Throttle, Priority, RateLimit, Debounce, Batches, BatchIf, SkipSingle, CancelOlder, Timeouts, Holds, BackPressure,
 		}},
 		{"Durable endpoints", []Feature{Endpoints, EndpointRetries}},
 		{"Requests and models", []Feature{Fetch, Infer, Wrap}},

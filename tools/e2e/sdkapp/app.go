@@ -52,6 +52,8 @@ const (
 	ParallelEndpoints Ability = "parallel endpoints"
 	// EndpointRetries are steps in one that are retried.
 	EndpointRetries Ability = "endpoint retries"
+	// BatchConditions is to have events start a run alone, by a condition, although others are batched.
+	BatchConditions Ability = "batch conditions"
 )
 
 // Apps are the apps under test. folder is where the programs are, built is where compiled ones go.
@@ -99,7 +101,7 @@ func Apps(folder, built string) []App {
 			Name: "go13", SDK: "go:v0.13.0", program: go13,
 			Lacks: goLacks(map[Ability]string{
 				Branches: noBranches, Checkpoints: "the SDK has none", Endpoints: noEndpoints, ParallelEndpoints: noEndpoints,
-				EndpointRetries: noEndpoints,
+				EndpointRetries: noEndpoints, BatchConditions: "the SDK has none",
 			}),
 		},
 	}

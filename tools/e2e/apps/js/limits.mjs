@@ -22,6 +22,29 @@ export function limits({ define }) {
       return { most: Math.max(first, await step.run("second", body("second"))) };
     }),
 
+    define({ id: "two-limits", concurrency: [{ limit: 2 }, { limit: 1, key: "event.data.key" }] }, on("e2e/two-limits"), async ({ event, step }) =>
+      step.run("step", async () => {
+        const [all, same] = await Promise.all([together("two-limits", 200), together(`two-limits ${event.data.key}`, 200)]);
+        return { all, same };
+      }),
+    ),
+
+    ...["shared-one", "shared-two"].map((id) =>
+      define({ id, concurrency: [{ limit: 1, key: "event.data.printer", scope: "env" }] }, on(`e2e/${id}`), ({ event, step }) =>
+        step.run("print", () => together(event.data.printer, 200)),
+      ),
+    ),
+
+    define({ id: "prioritised", concurrency: 1, priority: { run: "event.data.priority" } }, on("e2e/prioritised"), ({ step, ran }) =>
+      step.run("step", () => ran("step", "done")),
+    ),
+
+    define(
+      { id: "batched-if", batchEvents: { maxSize: 2, timeout: "1h", if: "event.data.n > 0" } },
+      on("e2e/batched-if"),
+      ({ events }) => events.map((e) => e.data.n),
+    ),
+
     define({ id: "paused-queue" }, on("e2e/paused-queue"), ({ step, ran }) => step.run("step", () => ran("step", "done"))),
 
     define({ id: "full" }, on("e2e/full"), ({ step, ran }) => step.run("step", () => ran("step", "done"))),

@@ -2,6 +2,9 @@ package kitchensink
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -51,8 +54,57 @@ func (a *app) limits() {
 			return "done", nil
 		})
 	}
+	a.sharing(within)
+	priority := inngestgo.ConfigPriority{Run: inngestgo.StrPtr("event.data.priority")}
+	a.defineWith(inngestgo.FunctionOpts{ID: "prioritised", Concurrency: []inngestgo.ConfigStepConcurrency{{Limit: 1}}, Priority: &priority},
+		eventTriggers("e2e/prioritised"), once)
+	a.batchedIf()
 	a.define("paused-queue", retriesDefault, once)
 	a.define("full", retriesDefault, once)
 	throttle := inngestgo.ConfigThrottle{Limit: 1, Period: 3 * time.Second, Key: key}
 	a.defineWith(inngestgo.FunctionOpts{ID: "throttled", Throttle: &throttle}, eventTriggers("e2e/throttled"), once)
+}
+
+// sharing are functions with two limits, and functions that share one.
+func (a *app) sharing(within *crowd) {
+	inside := func(key string) int {
+		defer within.add(key, -1)
+		count := within.add(key, 1)
+		time.Sleep(200 * time.Millisecond)
+		return count
+	}
+	a.defineWith(inngestgo.FunctionOpts{
+		ID: "two-limits", Concurrency: []inngestgo.ConfigStepConcurrency{{Limit: 2}, {Limit: 1, Key: inngestgo.StrPtr("event.data.key")}},
+	}, eventTriggers("e2e/two-limits"), func(ctx context.Context, c call) (any, error) {
+		return step.Run(ctx, "step", func(context.Context) (map[string]int, error) {
+			key := "two-limits " + c.text("key")
+			defer within.add(key, -1)
+			same := within.add(key, 1)
+			return map[string]int{"all": inside("two-limits"), "same": same}, nil
+		})
+	})
+	for _, id := range []string{"shared-one", "shared-two"} {
+		var printer inngestgo.ConfigStepConcurrency
+		a.err = errors.Join(a.err, json.Unmarshal([]byte(`{"limit":1,"key":"event.data.printer","scope":"env"}`), &printer))
+		a.defineWith(inngestgo.FunctionOpts{ID: id, Concurrency: []inngestgo.ConfigStepConcurrency{printer}},
+			eventTriggers("e2e/"+id), func(ctx context.Context, c call) (any, error) {
+				return step.Run(ctx, "print", func(context.Context) (int, error) { return inside(c.text("printer")), nil })
+			})
+	}
+}
+
+// batchedIf batches events for which a condition is true. The older SDK has no conditions: its batches have all events.
+func (a *app) batchedIf() {
+	batch := &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: time.Hour}
+	if field := reflect.ValueOf(batch).Elem().FieldByName("If"); field.IsValid() {
+		field.Set(reflect.ValueOf(inngestgo.StrPtr("event.data.n > 0")))
+	}
+	a.defineWith(inngestgo.FunctionOpts{ID: "batched-if", BatchEvents: batch}, eventTriggers("e2e/batched-if"),
+		func(_ context.Context, c call) (any, error) {
+			var all []any
+			for _, event := range c.events {
+				all = append(all, event.Data["n"])
+			}
+			return all, nil
+		})
 }
