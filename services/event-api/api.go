@@ -54,18 +54,20 @@ type apiRun struct {
 	// SkipReason is why it was skipped, if it was.
 	SkipReason string `json:"skip_reason,omitempty"`
 	// ExistingRunID is the run because of which it was, if there is one.
-	ExistingRunID stepwell.RunID     `json:"existing_run_id,omitzero"`
-	Function      string             `json:"function"`
-	EventName     string             `json:"event_name"`
-	EventIDs      []stepwell.EventID `json:"event_ids"`
-	CreatedAt     time.Time          `json:"created_at"`
-	StartedAt     *time.Time         `json:"started_at"`
-	EndedAt       *time.Time         `json:"ended_at"`
-	Output        json.RawMessage    `json:"output,omitempty"`
-	Error         json.RawMessage    `json:"error,omitempty"`
-	Open          []apiItem          `json:"open,omitempty"`
-	Steps         []apiStep          `json:"steps,omitempty"`
-	Attempts      []apiAttempt       `json:"attempts,omitempty"`
+	ExistingRunID stepwell.RunID `json:"existing_run_id,omitzero"`
+	// Notes tell which expressions could not be evaluated when it was started, and what counts instead.
+	Notes     []string           `json:"notes,omitempty"`
+	Function  string             `json:"function"`
+	EventName string             `json:"event_name"`
+	EventIDs  []stepwell.EventID `json:"event_ids"`
+	CreatedAt time.Time          `json:"created_at"`
+	StartedAt *time.Time         `json:"started_at"`
+	EndedAt   *time.Time         `json:"ended_at"`
+	Output    json.RawMessage    `json:"output,omitempty"`
+	Error     json.RawMessage    `json:"error,omitempty"`
+	Open      []apiItem          `json:"open,omitempty"`
+	Steps     []apiStep          `json:"steps,omitempty"`
+	Attempts  []apiAttempt       `json:"attempts,omitempty"`
 }
 
 // apiItem is a unit of work that is under way or due later.
@@ -228,7 +230,7 @@ func (s *Service) runHistory(w http.ResponseWriter, r *http.Request, environment
 func newAPIRun(run stepwell.Run, slug string) apiRun {
 	result := apiRun{
 		ID: run.ID, Status: run.Status.String(), SkipReason: run.Skip.String(), ExistingRunID: run.Existing,
-		Function: slug, EventName: run.EventName, EventIDs: run.Events,
+		Notes: run.Notes, Function: slug, EventName: run.EventName, EventIDs: run.Events,
 		CreatedAt: run.CreatedAt, StartedAt: optionalTime(run.StartedAt), EndedAt: optionalTime(run.EndedAt),
 	}
 	for _, item := range run.Progress.Open {

@@ -69,9 +69,8 @@ func (s *Service) firedBy(ctx context.Context, known *index, due store.DueBuffer
 	}
 	variables := sync.OnceValue(due.Event.Variables)
 	vars := func() expr.Vars { return expr.Vars{Event: variables(), Now: now} }
-	if err := controls.order(&start, due.Event, vars, now); err != nil {
-		s.deps.Log.WarnContext(ctx, noSingleton, about, slog.String("error", err.Error()))
-	}
+	controls.bufferedBy(&start, due.Batch, vars)
+	controls.order(&start, due.Event, vars, now)
 	s.prepare(ctx, variables, start.Waits)
 	return start
 }

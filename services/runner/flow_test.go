@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,72 @@ func TestPriorityIsThatOfTheRunAndItsItems(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want, run.Priority)
 			require.Equal(t, run.Progress.Open[0], leased.Leases[0].Item, "put back, it goes ahead just so")
+		})
+	}
+}
+
+// TestRunTellsWhichExpressionsFailed, and what counts instead.
+func TestRunTellsWhichExpressionsFailed(t *testing.T) {
+	t.Parallel()
+	const broken = "event.data.list[3]"
+	const because = "cannot be evaluated: 1:16: index 3 is out of range in a list of 0"
+	for name, c := range map[string]struct {
+		flow  stepwell.FlowControl
+		skip  stepwell.SkipReason
+		notes []string
+	}{
+		"nothing": {flow: stepwell.FlowControl{Priority: "1"}},
+		"limits": {
+			flow: stepwell.FlowControl{
+				Priority: broken, Singleton: &stepwell.Singleton{Key: broken},
+				Concurrency: []stepwell.Concurrency{{Limit: 1, Key: broken}},
+				Throttle:    &stepwell.Throttle{Limit: 1, Period: time.Minute, Key: broken},
+			},
+			notes: []string{
+				"priority.run " + because + ": the run has none", "concurrency.key " + because + ": it has the value <invalid>",
+				"throttle.key " + because + ": it has the value <invalid>",
+				"singleton.key " + because + ": the run starts as if its function were no singleton",
+			},
+		},
+		"no number": {
+			flow:  stepwell.FlowControl{Priority: "'high'"},
+			notes: []string{`priority.run cannot be evaluated: "high" is no whole number: the run has none`},
+		},
+		"rate limit": {
+			flow: stepwell.FlowControl{RateLimit: &stepwell.RateLimit{Limit: 1, Period: time.Minute, Key: broken}},
+			skip: stepwell.SkipKeyInvalid, notes: []string{"rateLimit.key " + because + ", so nothing is executed"},
+		},
+		"idempotency": {
+			flow: stepwell.FlowControl{Idempotency: broken},
+			skip: stepwell.SkipKeyInvalid, notes: []string{"idempotency " + because + ", so nothing is executed"},
+		},
+		"batch condition": {
+			flow:  stepwell.FlowControl{Batch: &stepwell.Batch{SizeMax: 2, Timeout: time.Minute, Condition: broken}},
+			notes: []string{"batchEvents.if " + because + ": the event is not batched"},
+		},
+		"batch key": {
+			flow:  stepwell.FlowControl{Batch: &stepwell.Batch{SizeMax: 2, Timeout: time.Second, Key: broken}},
+			notes: []string{"batchEvents.key " + because + ": such events share one key"},
+		},
+		"debounce key": {
+			flow:  stepwell.FlowControl{Debounce: &stepwell.Debounce{Period: time.Second, Key: broken}},
+			notes: []string{"debounce.key " + because + ": such events share one key"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				function := on("charge", "a")
+				function.FlowControl = c.flow
+				r := newRig(t, function)
+				defer r.run()()
+				e := event("a", `{"list":[]}`)
+				require.NoError(t, r.publish(e))
+				<-time.After(5 * time.Second)
+				run := r.runOf(e)
+				require.Equal(t, c.notes, run.Notes)
+				require.Equal(t, c.skip, run.Skip)
+			})
 		})
 	}
 }

@@ -87,10 +87,8 @@ func (s *Service) ingest(
 		var request store.Ingest
 		for i, event := range events {
 			in := store.IngestEvent{Event: event, Transitions: unanswered(known, event, now)}
-			var refused []stepwell.Transition
 			// What the events of a request start is worked on in their order: one microsecond after the other.
-			in.Starts, refused = s.starts(ctx, known, event, now.Add(time.Duration(i+1-len(events))*time.Microsecond))
-			in.Transitions = append(in.Transitions, refused...)
+			in.Starts = s.starts(ctx, known, event, now.Add(time.Duration(i+1-len(events))*time.Microsecond))
 			request.Events = append(request.Events, in)
 		}
 		request.Events[0].Starts = slices.Concat(given, request.Events[0].Starts)
@@ -169,10 +167,10 @@ func (s *Service) started(ctx context.Context, request store.Ingest, ingested st
 	}
 }
 
-// starts are the runs that the event starts, and what changes in a run that invoked one which cannot start.
+// starts are the runs that the event starts.
 func (s *Service) starts(
 	ctx context.Context, triggers *index, event stepwell.Event, now time.Time,
-) (starts []stepwell.RunStart, refused []stepwell.Transition) {
+) (starts []stepwell.RunStart) {
 	functions, problems := triggers.match(event, now)
 	for _, problem := range problems {
 		s.deps.Log.DebugContext(ctx, "trigger did not match", slog.String("event_id", event.ID.String()),
@@ -187,30 +185,18 @@ func (s *Service) starts(
 			continue
 		}
 		controls := triggers.flows[function.ID]
-		about := func(err error) slog.Attr {
-			return slog.Group("", slog.String("function_id", function.Slug), slog.String("event_id", event.ID.String()),
-				slog.String("error", err.Error()))
-		}
 		if err := controls.control(&start, event, vars, now); err != nil {
-			s.deps.Log.WarnContext(ctx, "the function does not start", about(err))
-			if resume := engine.Refusal(event, err.Error(), now); resume != nil {
-				refused = append(refused, resume.Transition(event.Environment, now))
-			}
+			starts = append(starts, engine.SkipInvalid(start, err, event, now))
 			continue
 		}
 		if start.Buffering == nil {
-			if err := controls.order(&start, event, vars, now); err != nil {
-				s.deps.Log.WarnContext(ctx, noSingleton, about(err))
-			}
+			controls.order(&start, event, vars, now)
 			s.prepare(ctx, variables, start.Waits)
 		}
 		starts = append(starts, start)
 	}
-	return starts, refused
+	return starts
 }
-
-// noSingleton is logged of a place that cannot be evaluated.
-const noSingleton = "the run starts as if its function were no singleton"
 
 // prepare finds out by what events find the waits of a run that the event starts.
 func (s *Service) prepare(ctx context.Context, trigger func() map[string]any, waits []stepwell.Wait) {

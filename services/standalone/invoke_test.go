@@ -174,6 +174,6 @@ func TestI14_InvokerIsToldThatAKeyCannotBeEvaluated(t *testing.T) {
 	}, func(t *testing.T, w *world) {
 		parent := w.publish("invoke", `{}`)
 		<-time.After(time.Minute)
-		require.Contains(t, w.output(parent), "the idempotency key of the invoked function cannot be evaluated")
+		require.Contains(t, w.output(parent), "invoked function was skipped: idempotency cannot be evaluated")
 	})
 }

@@ -56,6 +56,11 @@ func TestI21_KeyThatIsFalseIsNotLimited(t *testing.T) {
 			<-time.After(time.Second)
 			require.Equal(t, "Completed", w.run(run).Status)
 		}
-		require.Empty(t, w.publish("bad", `{"list":[]}`))
+		bad := w.publish("bad", `{"list":[]}`)
+		require.Equal(t, skipped{
+			Status: "Skipped", Reason: "KeyInvalid",
+			Notes: []string{"rateLimit.key cannot be evaluated: 1:16: index 3 is out of range in a list of 0, so nothing is executed"},
+		}, w.skipped(bad))
+		require.Empty(t, w.app.callsOf(bad))
 	})
 }

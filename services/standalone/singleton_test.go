@@ -10,9 +10,10 @@ import (
 
 // skipped is what the API says of a run that was skipped.
 type skipped struct {
-	Status   string `json:"status"`
-	Reason   string `json:"skip_reason"`
-	Existing string `json:"existing_run_id"`
+	Status   string   `json:"status"`
+	Reason   string   `json:"skip_reason"`
+	Existing string   `json:"existing_run_id"`
+	Notes    []string `json:"notes"`
 }
 
 func (w *world) skipped(run string) skipped {
@@ -49,7 +50,7 @@ func TestI22_SingletonSkipsWhileARunIsLive(t *testing.T) {
 		first, bob := w.publish("nap", `{"user":"ada"}`), w.publish("nap", `{"user":"bob"}`)
 		<-time.After(30 * time.Minute)
 		second := w.publish("nap", `{"user":"ada"}`)
-		require.Equal(t, skipped{"Skipped", "Singleton", first}, w.skipped(second))
+		require.Equal(t, skipped{Status: "Skipped", Reason: "Singleton", Existing: first}, w.skipped(second))
 		parent := w.publish("invoke", `{}`)
 		<-time.After(time.Second)
 		require.JSONEq(t, `{"error":{"name":"Error","data":null,

@@ -114,6 +114,14 @@ func Skip(start stepwell.RunStart, hold stepwell.Hold, event stepwell.Event, now
 	return stepwell.RunStart{Run: start.Run.Skipped(hold.Skip()), Key: start.Key, Refused: Refusal(event, why, now)}
 }
 
+// SkipInvalid is a start that is recorded and not executed, since a key cannot be evaluated that decides about it.
+func SkipInvalid(start stepwell.RunStart, problem error, event stepwell.Event, now time.Time) stepwell.RunStart {
+	run := start.Run.Skipped(stepwell.SkipKeyInvalid)
+	run.Note(problem.Error() + ", so nothing is executed")
+	why := "invoked function was skipped: " + problem.Error()
+	return stepwell.RunStart{Run: run, Key: start.Key, Refused: Refusal(event, why, now)}
+}
+
 // Refusal is what ends in the run that invoked a function which does not start; nil if none did.
 func Refusal(event stepwell.Event, why string, now time.Time) *stepwell.Resume {
 	item, waiting := invoker(event)

@@ -111,6 +111,14 @@ type Limit struct {
 	Period time.Duration
 }
 
+// Option is what the limit is called among a function's options.
+func (l Limit) Option() string {
+	if l.Kind == LimitThrottle {
+		return "throttle"
+	}
+	return "concurrency"
+}
+
 // Limits are those of the function's limits that the queue enforces. A concurrency of 0 is none.
 func (f Function) Limits() []Limit {
 	var limits []Limit

@@ -3,6 +3,7 @@ package stepwell
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,8 @@ const (
 	SkipDebounced
 	// SkipFunctionArchived: the function was gone when the run was to start.
 	SkipFunctionArchived
+	// SkipKeyInvalid: a key cannot be evaluated that decides whether the run starts. A note of the run says which.
+	SkipKeyInvalid
 )
 
 // String is the reason as APIs and metrics spell it.
@@ -95,6 +98,8 @@ func (r SkipReason) String() string {
 		return "Debounced"
 	case SkipFunctionArchived:
 		return "FunctionArchived"
+	case SkipKeyInvalid:
+		return "KeyInvalid"
 	}
 	return "Unknown"
 }
@@ -123,8 +128,22 @@ type Run struct {
 	// Priority moves the run's items ahead of others by this much.
 	Priority time.Duration
 	// Limits are the limit keys of the run's items, fixed when it was started.
-	Limits   []LimitKey
+	Limits []LimitKey
+	// Notes tell what was found when the run was started: which expressions cannot be evaluated, and what counts instead. What
+	// waits in a buffer has none: they are made when it starts.
+	Notes    []string
 	Progress Progress
+}
+
+// NoteBytesMax is where a note of a run is cut.
+const NoteBytesMax = 512
+
+// Note adds a note to the run.
+func (r *Run) Note(text string) {
+	if len(text) > NoteBytesMax {
+		text = text[:NoteBytesMax]
+	}
+	r.Notes = append(r.Notes, strings.ToValidUTF8(text, ""))
 }
 
 // Skipped is the run as it is recorded if it is not executed.

@@ -27,7 +27,7 @@ func Run(r stepwell.Run) *runv1.Run {
 		FunctionVersion: int32(r.FunctionVersion), EventName: r.EventName, Status: RunStatus(r.Status),
 		EventIds: Each(r.Events, func(id stepwell.EventID) []byte { return ULID(id.ULID) }),
 		Skip:     SkipReason(r.Skip), ExistingRunId: ULID(r.Existing.ULID), Output: r.Output, CreateTime: Time(r.CreatedAt), StartTime: Time(r.StartedAt), EndTime: Time(r.EndedAt),
-		PriorityNanos: int64(r.Priority), Limits: Each(r.Limits, limitKey),
+		PriorityNanos: int64(r.Priority), Limits: Each(r.Limits, limitKey), Notes: r.Notes,
 		Progress: &runv1.Progress{
 			RequestVersion: int32(r.Progress.RequestVersion), Open: Each(r.Progress.Open, Item),
 			DiscoveryCount: int32(r.Progress.DiscoveryCount), Rediscover: r.Progress.Rediscover,
@@ -51,7 +51,7 @@ func FromRun(m *runv1.Run) stepwell.Run {
 		EventName: m.GetEventName(), Status: FromRunStatus(m.GetStatus()), Output: m.GetOutput(),
 		Skip: FromSkipReason(m.GetSkip()), Existing: stepwell.RunID{ULID: FromULID(m.GetExistingRunId())},
 		CreatedAt: FromTime(m.GetCreateTime()), StartedAt: FromTime(m.GetStartTime()), EndedAt: FromTime(m.GetEndTime()),
-		Priority: time.Duration(m.GetPriorityNanos()), Limits: Each(m.GetLimits(), fromLimitKey),
+		Priority: time.Duration(m.GetPriorityNanos()), Limits: Each(m.GetLimits(), fromLimitKey), Notes: m.GetNotes(),
 		Progress: stepwell.Progress{
 			RequestVersion: int(progress.GetRequestVersion()), Open: Each(progress.GetOpen(), FromItem),
 			DiscoveryCount: int(progress.GetDiscoveryCount()), Rediscover: progress.GetRediscover(),

@@ -112,6 +112,7 @@ type run struct {
 	SkipReason string `json:"skip_reason,omitempty"`
 	// ExistingRunID is the run because of which it was skipped.
 	ExistingRunID string          `json:"existing_run_id,omitempty"`
+	Notes         []string        `json:"notes,omitempty"`
 	Function      string          `json:"function"`
 	EventName     string          `json:"event_name"`
 	EventIDs      []string        `json:"event_ids"`

@@ -49,6 +49,12 @@ func timeline(r run, now time.Time, width int) []string {
 	if waiting := waitingFor(r, now); waiting != "" {
 		lines = append(lines, "", waiting)
 	}
+	for i, note := range r.Notes {
+		if i == 0 {
+			lines = append(lines, "")
+		}
+		lines = append(lines, clip("note    "+note, width))
+	}
 	switch {
 	case r.Error != nil:
 		lines = append(lines, "", clip("error   "+r.Error.String(), width))

@@ -145,6 +145,24 @@ func encodeLimits(limits []stepwell.LimitKey) ([]byte, error) {
 	return encoded, nil
 }
 
+func encodeNotes(notes []string) ([]byte, error) {
+	if len(notes) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(notes)
+}
+
+func decodeNotes(raw []byte) ([]string, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	var notes []string
+	if err := json.Unmarshal(raw, &notes); err != nil {
+		return nil, fmt.Errorf("decode notes: %w", err)
+	}
+	return notes, nil
+}
+
 func decodeLimits(raw []byte) ([]stepwell.LimitKey, error) {
 	if raw == nil {
 		return nil, nil
@@ -195,6 +213,9 @@ func fromRun(r pgsql.RunsRow) (stepwell.Run, error) {
 	}
 	var err error
 	if run.Limits, err = decodeLimits(r.Limits); err != nil {
+		return run, err
+	}
+	if run.Notes, err = decodeNotes(r.Notes); err != nil {
 		return run, err
 	}
 	run.Progress.Open, err = decodeOpen(r.Open, run)

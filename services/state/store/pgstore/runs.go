@@ -80,6 +80,10 @@ func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run
 	if err != nil {
 		return err
 	}
+	notes, err := encodeNotes(run.Notes)
+	if err != nil {
+		return err
+	}
 	open, err := encodeOpen(run.Progress.Open)
 	if err != nil {
 		return err
@@ -94,6 +98,7 @@ func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run
 	runs.CreatedAt = append(runs.CreatedAt, pgTime(run.CreatedAt))
 	runs.PriorityNanos = append(runs.PriorityNanos, int64(run.Priority))
 	runs.Limits = append(runs.Limits, limits)
+	runs.Notes = append(runs.Notes, notes)
 	runs.Statuses = append(runs.Statuses, int16(run.Status))
 	runs.Skips = append(runs.Skips, int16(run.Skip))
 	runs.ExistingIds = append(runs.ExistingIds, nullableULID(run.Existing.ULID))

@@ -32,7 +32,7 @@ func (f *fixture) bufferedAt(at time.Time, with stepwell.Buffering) (stepwell.Ev
 	event := f.event("")
 	event.Time = at
 	start := f.start(event)
-	start.Run.CreatedAt, start.Buffering = at, &with
+	start.Run.CreatedAt, start.Run.Notes, start.Buffering = at, nil, &with
 	start.Buffering.EventTime = at
 	return event, start
 }

@@ -180,6 +180,7 @@ func (f *fixture) start(event stepwell.Event) stepwell.RunStart {
 		Environment: event.Environment, Function: f.function.ID, FunctionVersion: 1,
 		Events: []stepwell.EventID{event.ID}, EventName: event.Name, CreatedAt: event.ReceivedAt,
 		Progress: stepwell.Progress{RequestVersion: stepwell.RequestVersionUnknown, DiscoveryCount: 1},
+		Notes:    []string{"key: 1", `"` + event.Name + "\u00e9"},
 	}
 	run.Progress.Open = []stepwell.Item{stepwell.NewDiscovery(run, 1, event.ReceivedAt)}
 	return stepwell.RunStart{Run: run, Key: event.PublicID()}

@@ -109,6 +109,8 @@ const (
 	SkipReason_SKIP_REASON_DEBOUNCED SkipReason = 6
 	// The function was gone when it was to start.
 	SkipReason_SKIP_REASON_FUNCTION_ARCHIVED SkipReason = 7
+	// A key cannot be evaluated that decides whether it starts.
+	SkipReason_SKIP_REASON_KEY_INVALID SkipReason = 8
 )
 
 // Enum value maps for SkipReason.
@@ -122,6 +124,7 @@ var (
 		5: "SKIP_REASON_FUNCTION_DRAINED",
 		6: "SKIP_REASON_DEBOUNCED",
 		7: "SKIP_REASON_FUNCTION_ARCHIVED",
+		8: "SKIP_REASON_KEY_INVALID",
 	}
 	SkipReason_value = map[string]int32{
 		"SKIP_REASON_UNSPECIFIED":       0,
@@ -132,6 +135,7 @@ var (
 		"SKIP_REASON_FUNCTION_DRAINED":  5,
 		"SKIP_REASON_DEBOUNCED":         6,
 		"SKIP_REASON_FUNCTION_ARCHIVED": 7,
+		"SKIP_REASON_KEY_INVALID":       8,
 	}
 )
 
@@ -197,6 +201,8 @@ type Run struct {
 	Skip SkipReason `protobuf:"varint,15,opt,name=skip,proto3,enum=stepwell.run.v1.SkipReason" json:"skip,omitempty"`
 	// The run because of which it was skipped, if there is one: a ULID, 16 bytes.
 	ExistingRunId []byte `protobuf:"bytes,16,opt,name=existing_run_id,json=existingRunId,proto3" json:"existing_run_id,omitempty"`
+	// What was found when it was started: which expressions cannot be evaluated, and what counts instead.
+	Notes         []string `protobuf:"bytes,17,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +345,13 @@ func (x *Run) GetSkip() SkipReason {
 func (x *Run) GetExistingRunId() []byte {
 	if x != nil {
 		return x.ExistingRunId
+	}
+	return nil
+}
+
+func (x *Run) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -639,7 +652,7 @@ var File_stepwell_run_v1_run_proto protoreflect.FileDescriptor
 
 const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x19stepwell/run/v1/run.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x1astepwell/run/v1/step.proto\"\xa9\x05\n" +
+	"\x19stepwell/run/v1/run.proto\x12\x0fstepwell.run.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstepwell/event/v1/event.proto\x1a#stepwell/function/v1/function.proto\x1a\x1astepwell/run/v1/item.proto\x1a\x1astepwell/run/v1/step.proto\"\xbf\x05\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12%\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\fR\renvironmentId\x12\x1f\n" +
@@ -661,7 +674,8 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x06limits\x18\r \x03(\v2\x19.stepwell.run.v1.LimitKeyR\x06limits\x125\n" +
 	"\bprogress\x18\x0e \x01(\v2\x19.stepwell.run.v1.ProgressR\bprogress\x12/\n" +
 	"\x04skip\x18\x0f \x01(\x0e2\x1b.stepwell.run.v1.SkipReasonR\x04skip\x12&\n" +
-	"\x0fexisting_run_id\x18\x10 \x01(\fR\rexistingRunId\"\xa9\x02\n" +
+	"\x0fexisting_run_id\x18\x10 \x01(\fR\rexistingRunId\x12\x14\n" +
+	"\x05notes\x18\x11 \x03(\tR\x05notes\"\xa9\x02\n" +
 	"\bProgress\x12'\n" +
 	"\x0frequest_version\x18\x01 \x01(\x05R\x0erequestVersion\x12)\n" +
 	"\x04open\x18\x02 \x03(\v2\x15.stepwell.run.v1.ItemR\x04open\x12'\n" +
@@ -698,7 +712,7 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x14RUN_STATUS_COMPLETED\x10\x02\x12\x15\n" +
 	"\x11RUN_STATUS_FAILED\x10\x03\x12\x18\n" +
 	"\x14RUN_STATUS_CANCELLED\x10\x04\x12\x16\n" +
-	"\x12RUN_STATUS_SKIPPED\x10\x05*\xf9\x01\n" +
+	"\x12RUN_STATUS_SKIPPED\x10\x05*\x96\x02\n" +
 	"\n" +
 	"SkipReason\x12\x1b\n" +
 	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -708,7 +722,8 @@ const file_stepwell_run_v1_run_proto_rawDesc = "" +
 	"\x1bSKIP_REASON_FUNCTION_PAUSED\x10\x04\x12 \n" +
 	"\x1cSKIP_REASON_FUNCTION_DRAINED\x10\x05\x12\x19\n" +
 	"\x15SKIP_REASON_DEBOUNCED\x10\x06\x12!\n" +
-	"\x1dSKIP_REASON_FUNCTION_ARCHIVED\x10\aB\xbb\x01\n" +
+	"\x1dSKIP_REASON_FUNCTION_ARCHIVED\x10\a\x12\x1b\n" +
+	"\x17SKIP_REASON_KEY_INVALID\x10\bB\xbb\x01\n" +
 	"\x13com.stepwell.run.v1B\bRunProtoP\x01Z<github.com/stepwell/stepwell/proto/gen/stepwell/run/v1;runv1\xa2\x02\x03SRX\xaa\x02\x0fStepwell.Run.V1\xca\x02\x0fStepwell\\Run\\V1\xe2\x02\x1bStepwell\\Run\\V1\\GPBMetadata\xea\x02\x11Stepwell::Run::V1b\x06proto3"
 
 var (

@@ -88,9 +88,9 @@ DELETE FROM rate_starts WHERE (function_id, key_hash, number) IN (
 -- name: InsertRuns :exec
 -- A run's event ids come as the text of an array. Those that are skipped have ended.
 INSERT INTO runs (id, environment_id, function_id, function_version, event_ids, event_name, status, created_at,
-    priority_nanos, limits, ended_at, skip, existing_id, request_version, discovery_count, step_count, state_bytes)
+    priority_nanos, limits, notes, ended_at, skip, existing_id, request_version, discovery_count, step_count, state_bytes)
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids::uuid[], r.event_name, r.status, r.created_at,
-    r.priority_nanos, r.limits, CASE WHEN r.skip <> 0 THEN r.created_at END, NULLIF(r.skip, 0), r.existing_id, CASE WHEN r.skip <> 0 THEN -1 END,
+    r.priority_nanos, r.limits, r.notes, CASE WHEN r.skip <> 0 THEN r.created_at END, NULLIF(r.skip, 0), r.existing_id, CASE WHEN r.skip <> 0 THEN -1 END,
     CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END
 FROM (
     SELECT unnest(@ids::uuid[]) AS id, unnest(@environment_ids::uuid[]) AS environment_id,
@@ -98,7 +98,7 @@ FROM (
         unnest(@event_ids::text[]) AS event_ids, unnest(@event_names::text[]) AS event_name,
         unnest(@created_at::timestamptz[]) AS created_at, unnest(@priority_nanos::bigint[]) AS priority_nanos,
         unnest(@statuses::smallint[]) AS status, unnest(@skips::smallint[]) AS skip, unnest(@existing_ids::uuid[]) AS existing_id,
-        unnest(@limits::jsonb[]) AS limits
+        unnest(@limits::jsonb[]) AS limits, unnest(@notes::jsonb[]) AS notes
 ) AS r;
 
 -- name: InsertEventRuns :exec

@@ -1,6 +1,6 @@
 -- name: Runs :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
-    r.created_at, r.ended_at, r.priority_nanos, r.limits,
+    r.created_at, r.ended_at, r.priority_nanos, r.limits, r.notes,
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
@@ -12,7 +12,7 @@ WHERE r.id = ANY(@ids::uuid[]) AND r.id BETWEEN @first::uuid AND @last::uuid;
 
 -- name: ListRuns :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
-    r.created_at, r.ended_at, r.priority_nanos, r.limits,
+    r.created_at, r.ended_at, r.priority_nanos, r.limits, r.notes,
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
@@ -26,7 +26,7 @@ ORDER BY r.id DESC LIMIT @most::integer;
 
 -- name: ListRunsOfFunction :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
-    r.created_at, r.ended_at, r.priority_nanos, r.limits,
+    r.created_at, r.ended_at, r.priority_nanos, r.limits, r.notes,
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,

@@ -154,9 +154,9 @@ func (q *Queries) InsertRateStarts(ctx context.Context, arg InsertRateStartsPara
 
 const InsertRuns = `-- name: InsertRuns :exec
 INSERT INTO runs (id, environment_id, function_id, function_version, event_ids, event_name, status, created_at,
-    priority_nanos, limits, ended_at, skip, existing_id, request_version, discovery_count, step_count, state_bytes)
+    priority_nanos, limits, notes, ended_at, skip, existing_id, request_version, discovery_count, step_count, state_bytes)
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids::uuid[], r.event_name, r.status, r.created_at,
-    r.priority_nanos, r.limits, CASE WHEN r.skip <> 0 THEN r.created_at END, NULLIF(r.skip, 0), r.existing_id, CASE WHEN r.skip <> 0 THEN -1 END,
+    r.priority_nanos, r.limits, r.notes, CASE WHEN r.skip <> 0 THEN r.created_at END, NULLIF(r.skip, 0), r.existing_id, CASE WHEN r.skip <> 0 THEN -1 END,
     CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END, CASE WHEN r.skip <> 0 THEN 0 END
 FROM (
     SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS environment_id,
@@ -164,7 +164,7 @@ FROM (
         unnest($5::text[]) AS event_ids, unnest($6::text[]) AS event_name,
         unnest($7::timestamptz[]) AS created_at, unnest($8::bigint[]) AS priority_nanos,
         unnest($9::smallint[]) AS status, unnest($10::smallint[]) AS skip, unnest($11::uuid[]) AS existing_id,
-        unnest($12::jsonb[]) AS limits
+        unnest($12::jsonb[]) AS limits, unnest($13::jsonb[]) AS notes
 ) AS r
 `
 
@@ -181,6 +181,7 @@ type InsertRunsParams struct {
 	Skips            []int16
 	ExistingIds      []pgtype.UUID
 	Limits           [][]byte
+	Notes            [][]byte
 }
 
 // A run's event ids come as the text of an array. Those that are skipped have ended.
@@ -198,6 +199,7 @@ func (q *Queries) InsertRuns(ctx context.Context, arg InsertRunsParams) error {
 		arg.Skips,
 		arg.ExistingIds,
 		arg.Limits,
+		arg.Notes,
 	)
 	return err
 }

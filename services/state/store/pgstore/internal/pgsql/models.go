@@ -191,6 +191,7 @@ type Run struct {
 	StateBytes      pgtype.Int8
 	Skip            pgtype.Int2
 	ExistingID      pgtype.UUID
+	Notes           []byte
 }
 
 type RunsDefault struct {

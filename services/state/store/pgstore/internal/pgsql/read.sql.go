@@ -406,7 +406,7 @@ func (q *Queries) ListEventsByName(ctx context.Context, arg ListEventsByNamePara
 
 const ListRuns = `-- name: ListRuns :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
-    r.created_at, r.ended_at, r.priority_nanos, r.limits,
+    r.created_at, r.ended_at, r.priority_nanos, r.limits, r.notes,
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
@@ -440,6 +440,7 @@ type ListRunsRow struct {
 	EndedAt         pgtype.Timestamptz
 	PriorityNanos   int64
 	Limits          []byte
+	Notes           []byte
 	StartedAt       pgtype.Timestamptz
 	Open            []byte
 	RequestVersion  int32
@@ -481,6 +482,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.EndedAt,
 			&i.PriorityNanos,
 			&i.Limits,
+			&i.Notes,
 			&i.StartedAt,
 			&i.Open,
 			&i.RequestVersion,
@@ -505,7 +507,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 
 const ListRunsOfFunction = `-- name: ListRunsOfFunction :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
-    r.created_at, r.ended_at, r.priority_nanos, r.limits,
+    r.created_at, r.ended_at, r.priority_nanos, r.limits, r.notes,
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
@@ -540,6 +542,7 @@ type ListRunsOfFunctionRow struct {
 	EndedAt         pgtype.Timestamptz
 	PriorityNanos   int64
 	Limits          []byte
+	Notes           []byte
 	StartedAt       pgtype.Timestamptz
 	Open            []byte
 	RequestVersion  int32
@@ -582,6 +585,7 @@ func (q *Queries) ListRunsOfFunction(ctx context.Context, arg ListRunsOfFunction
 			&i.EndedAt,
 			&i.PriorityNanos,
 			&i.Limits,
+			&i.Notes,
 			&i.StartedAt,
 			&i.Open,
 			&i.RequestVersion,
@@ -664,7 +668,7 @@ func (q *Queries) RecordedStepsOfRuns(ctx context.Context, runIds []pgtype.UUID,
 
 const Runs = `-- name: Runs :many
 SELECT r.id, r.environment_id, r.function_id, r.function_version, r.event_ids, r.event_name, r.status, r.output,
-    r.created_at, r.ended_at, r.priority_nanos, r.limits,
+    r.created_at, r.ended_at, r.priority_nanos, r.limits, r.notes,
     COALESCE(h.started_at, r.started_at) AS started_at, h.open,
     COALESCE(h.request_version, r.request_version) AS request_version,
     COALESCE(h.discovery_count, r.discovery_count) AS discovery_count, h.rediscover,
@@ -688,6 +692,7 @@ type RunsRow struct {
 	EndedAt         pgtype.Timestamptz
 	PriorityNanos   int64
 	Limits          []byte
+	Notes           []byte
 	StartedAt       pgtype.Timestamptz
 	Open            []byte
 	RequestVersion  int32
@@ -723,6 +728,7 @@ func (q *Queries) Runs(ctx context.Context, ids []pgtype.UUID, first pgtype.UUID
 			&i.EndedAt,
 			&i.PriorityNanos,
 			&i.Limits,
+			&i.Notes,
 			&i.StartedAt,
 			&i.Open,
 			&i.RequestVersion,
