@@ -60,7 +60,7 @@ func downAtFirstCall(s *scene) {
 func killedInSleep(s *scene) {
 	s.startApp("")
 	s.awaitFunction("sleep")
-	run := s.start("e2e/sleep", map[string]any{"milliseconds": 2000})
+	run := s.start("e2e/sleep", map[string]any{"milliseconds": 10_000}) // long enough to be seen on a busy machine
 	s.awaitStep(run, "nap", "Open")
 	require.Equal(s, map[string]int{"before": 1}, s.executions(run).Counts())
 	s.process.Kill()

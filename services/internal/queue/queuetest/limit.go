@@ -21,6 +21,7 @@ func limitTests() map[string]func(*testing.T, *fixture) {
 		"Q8_I20_TwoLimitsAtOnce":                 testTwoLimits,
 		"Q8_I20_KeySharedByFunctions":            testSharedKey,
 		"Q8_I20_StayingCounts":                   testStayingCounts,
+		"Q8_I20_FirstLimitCountsForWhatIsIn":     testFirstLimit,
 		"Q8_I20_SleepsCountNothing":              testSleepsCountNothing,
 		"Q8_I20_LostShardHoldsBack":              testLostShardHoldsBack,
 		"Q8_I20_UnknownLimitsHoldBack":           testUnknownLimits,

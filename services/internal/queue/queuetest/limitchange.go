@@ -184,3 +184,31 @@ func testWaitingSaysWhy(t *testing.T, f *fixture) {
 	require.NoError(t, err)
 	require.Empty(t, none)
 }
+
+// testFirstLimit: the first limit of a function counts for items that were opened without one, wherever they are, and for
+// those that follow them.
+func testFirstLimit(t *testing.T, f *fixture) {
+	f.rebuild(at(0))
+	f.enqueue(at(0), newItems("a", 12, at(-10))...)
+	f.enqueue(at(0), newSteps("b", 3, at(-10))...)
+	require.Len(t, f.lease(at(0), 3), 3)
+	f.limit("a", 1, whole(2))
+	f.enqueue(at(1), newLimited("a", 20, at(1), "", whole(2)))
+	done, others := 3, 0
+	for round := range 20 {
+		var leases []queue.Lease
+		for _, lease := range f.lease(at(1+round), 20) {
+			if lease.Item.Function == newItem("a", 0, at(0)).Function {
+				leases = append(leases, lease)
+			} else {
+				others++
+			}
+		}
+		require.LessOrEqual(t, len(leases), 2)
+		for _, lease := range leases {
+			f.ack(at(1+round), lease)
+			done++
+		}
+	}
+	require.Equal(t, 12+1+3, done+others)
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,8 +66,11 @@ type limitModel struct {
 const throttlePeriod = 20
 
 func (m *limitModel) function(rt *rapid.T) string {
-	return m.salt + rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "function")
+	return m.salt + rapid.SampledFrom([]string{"a", "b", free}).Draw(rt, "function")
 }
+
+// free is a function that shares no limit with others. It has items without limits.
+const free = "c"
 
 // someLimits are a limit of the function, one of each key, one that the functions share, and a throttle.
 func (m *limitModel) someLimits(draw func(string) int) []stepwell.Limit {
@@ -82,7 +86,12 @@ func (m *limitModel) enqueueSome(rt *rapid.T) {
 		m.serial++
 		function := m.function(rt)
 		var limits []stepwell.Limit
+		isFree := strings.HasSuffix(function, free)
+		bare := isFree && rapid.Bool().Draw(rt, "bare")
 		for _, limit := range m.someLimits(func(string) int { return 0 }) {
+			if bare || isFree && limit.Scope != stepwell.ScopeFunction {
+				continue
+			}
 			if limit.Key != "" || rapid.Bool().Draw(rt, "limited") {
 				limits = append(limits, limit)
 			}
@@ -101,7 +110,7 @@ func (m *limitModel) limitOne(rt *rapid.T) {
 		Paused: rapid.IntRange(0, 9).Draw(rt, "paused") == 0,
 	}
 	for _, limit := range m.someLimits(func(name string) int { return rapid.IntRange(1, 3).Draw(rt, name) }) {
-		if rapid.Bool().Draw(rt, "has") {
+		if rapid.Bool().Draw(rt, "has") && (limit.Scope == stepwell.ScopeFunction || !strings.HasSuffix(function, free)) {
 			said.Limits = append(said.Limits, limit)
 		}
 	}
@@ -211,7 +220,10 @@ func (m *limitModel) count(rt *rapid.T) {
 			want[i.item.Function]++
 		}
 	}
-	functions := []stepwell.FunctionID{newItem(m.salt+"a", 0, m.now).Function, newItem(m.salt+"b", 0, m.now).Function}
+	var functions []stepwell.FunctionID
+	for _, name := range []string{"a", "b", free} {
+		functions = append(functions, newItem(m.salt+name, 0, m.now).Function)
+	}
 	require.Equal(rt, want, m.depths(m.now, functions...))
 }
 

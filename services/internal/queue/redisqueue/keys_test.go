@@ -115,7 +115,11 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 				}
 			}
 			limits.Paused = rapid.IntRange(0, 4).Draw(t, "paused") == 0
-			require.NoError(t, m.q.SetLimits(m.ctx, []queue.FunctionLimits{limits}))
+			first := queue.FunctionLimits{Function: newItem("a", 0, m.now).Function, Revision: m.revision}
+			if rapid.Bool().Draw(t, "first limit") {
+				first.Limits = []stepwell.Limit{{Most: 2}}
+			}
+			require.NoError(t, m.q.SetLimits(m.ctx, []queue.FunctionLimits{limits, first}))
 		},
 		"later": func(t *rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)

@@ -28,12 +28,35 @@ func (q *Queue) Lease(ctx context.Context, request queue.LeaseRequest) (queue.Le
 	if err := q.ready(ctx); err != nil {
 		return queue.Leased{}, err
 	}
-	var leased queue.Leased
-	var failures []error
+	got := q.leaseInTurn(ctx, request)
+	leased, failures := queue.Leased{Leases: got.leases}, []error{got.err}
+	if len(got.apart) > 0 {
+		failures = append(failures, q.gather(ctx, got.apart, request.Now))
+		request.Max -= len(leased.Leases)
+		got = q.leaseInTurn(ctx, request)
+		leased.Leases, failures = append(leased.Leases, got.leases...), append(failures, got.err)
+	}
+	if failure := errors.Join(failures...); len(leased.Leases) == 0 && failure != nil {
+		return leased, q.failure(ctx, "lease", failure)
+	}
+	leased.NextAt = q.nextAt(request.Now, time.Time{})
+	return leased, nil
+}
+
+// taken is what came of asking shards in turn.
+type taken struct {
+	leases []queue.Lease
+	// apart are the shards that have items which are to be moved to others.
+	apart []*shard
+	err   error
+}
+
+func (q *Queue) leaseInTurn(ctx context.Context, request queue.LeaseRequest) taken {
+	var all taken
 	want := min(request.Max, queue.ItemsMax)
 	asked := q.inTurn()
 	for round := range roundsMax {
-		left := want - len(leased.Leases)
+		left := want - len(all.leases)
 		if left <= 0 || len(asked) == 0 {
 			break
 		}
@@ -43,20 +66,16 @@ func (q *Queue) Lease(ctx context.Context, request queue.LeaseRequest) (queue.Le
 		}
 		shares := divide(left, least, asked)
 		for i, got := range q.leaseFrom(ctx, request, shares) {
-			leased.Leases = append(leased.Leases, got.leases...)
-			if got.err != nil {
-				failures = append(failures, got.err)
+			all.leases, all.err = append(all.leases, got.leases...), errors.Join(all.err, got.err)
+			if got.apart {
+				all.apart = append(all.apart, shares[i].shard)
 			}
 			if !got.more {
 				asked = slices.DeleteFunc(asked, func(s *shard) bool { return s == shares[i].shard })
 			}
 		}
 	}
-	if len(leased.Leases) == 0 && len(failures) > 0 {
-		return leased, q.failure(ctx, "lease", errors.Join(failures...))
-	}
-	leased.NextAt = q.nextAt(request.Now, time.Time{})
-	return leased, nil
+	return all
 }
 
 // nextAt is when something becomes due or expires in any shard, as far as is known: now if there is ready work, or until
@@ -114,9 +133,9 @@ func divide(want, least int, shards []*shard) []share {
 // given is what a shard gave.
 type given struct {
 	leases []queue.Lease
-	// more says that asking again may yield more.
-	more bool
-	err  error
+	// more says that asking again may yield more, apart that there are items to be moved to another shard.
+	more, apart bool
+	err         error
 }
 
 // leaseFrom leases from several shards in one round trip. Where something is due that is not in its lane, as far as we
@@ -183,5 +202,6 @@ func (s *shard) given(request queue.LeaseRequest, answer any) given {
 	lanesHaveMore := number(element(answer, 4)) == 1
 	s.saw(nextAt, lanesHaveMore)
 	got.more = overdue || lanesHaveMore
+	got.apart = number(element(answer, 5)) == 1
 	return got
 }

@@ -18,11 +18,11 @@ func (q *Queue) SetLimits(ctx context.Context, functions []queue.FunctionLimits)
 	}
 	var calls []call
 	for chunk := range slices.Chunk(functions, chunkMax) {
-		var arguments []any
-		for _, f := range chunk {
-			arguments = append(arguments, f.Function.String(), limitsText(f))
-		}
 		for _, s := range q.shards {
+			var arguments []any
+			for _, f := range chunk {
+				arguments = append(arguments, f.Function.String(), limitsText(f, q.countsApart(f, s)))
+			}
 			calls = append(calls, newCall(q.scripts.limit, s.keys, "", arguments...))
 		}
 	}
@@ -34,17 +34,59 @@ func (q *Queue) SetLimits(ctx context.Context, functions []queue.FunctionLimits)
 	return nil
 }
 
+// older are the limit keys that the queue gives to items which were opened when their function had no limits, so that they
+// count with the others: that of the whole function.
+func older() []stepwell.LimitKey { return []stepwell.LimitKey{{}} }
+
+// countsApart tells whether older items of the function that are in the shard count in another one. Those of functions that
+// share a limit with others, too, stay where they are.
+func (q *Queue) countsApart(f queue.FunctionLimits, s *shard) bool {
+	whole := false
+	for _, limit := range f.Limits {
+		if limit.Scope != stepwell.ScopeFunction {
+			return false
+		}
+		whole = whole || limit.LimitName == stepwell.LimitName{}
+	}
+	return whole && q.shardOf(stepwell.Item{Function: f.Function, Limits: older()}) != s
+}
+
+// gather moves items to where those of their function count together. What is taken and not put, since this process is
+// killed, is put back from the store.
+func (q *Queue) gather(ctx context.Context, shards []*shard, now time.Time) error {
+	calls := make([]call, len(shards))
+	for i, s := range shards {
+		calls[i] = newCall(q.scripts.take, s.keys, "", micros(now), idsMax)
+	}
+	var items []stepwell.Item
+	for _, got := range q.run(ctx, calls...) {
+		if got.err != nil {
+			return got.err
+		}
+		for pair := range slices.Chunk(texts(got.value), 2) {
+			item, generation := readItem(pair[0], pair[1])
+			item.Generation, item.Limits = generation, older()
+			items = append(items, item)
+		}
+	}
+	return q.Enqueue(ctx, now, items)
+}
+
 // limitsText is what the limits hash says of a function:
 //
-//	<revision>;[p];<limit>=<most>,<period>;…
+//	<revision>;[p][c];<limit>=<most>,<period>;…
 //
-// p says that it is paused; the period is in microseconds, 0 for concurrency. Scripts read it.
-func limitsText(f queue.FunctionLimits) string {
+// p says that it is paused, c that its older items count in another shard, which stays so; the period is in microseconds, 0 for
+// concurrency. Scripts read it.
+func limitsText(f queue.FunctionLimits, apart bool) string {
 	var b strings.Builder
 	b.WriteString(strconv.FormatInt(f.Revision, 10))
 	b.WriteByte(';')
 	if f.Paused {
 		b.WriteByte('p')
+	}
+	if apart {
+		b.WriteByte('c')
 	}
 	for _, limit := range f.Limits {
 		b.WriteByte(';')
@@ -101,7 +143,7 @@ func atPlace(place string) stepwell.Waiting {
 		return stepwell.Waiting{Why: stepwell.WhyTurn}
 	case "p":
 		return stepwell.Waiting{Why: stepwell.WhyPaused}
-	case "?", "e", "w":
+	case "?", "e", "w", "c":
 		return stepwell.Waiting{Why: stepwell.WhyUnknown}
 	}
 	key, _ := stepwell.ParseLimitKey(part)

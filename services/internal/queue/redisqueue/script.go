@@ -20,6 +20,7 @@ var scriptFiles embed.FS
 // scripts are the verbs of a shard, each in its file. Redis runs a script as one command, so nobody sees half of it.
 type scripts struct {
 	put, lease, advance, extend, release, bury, remove *script
+	take                                               *script
 	stats, dead, redrive, limit, waiting, depths       *script
 	lock, prolong, unlock, rebuilt, begun, windows     *script
 }
@@ -37,6 +38,7 @@ func loadScripts() (scripts, error) {
 	s.put = load("put", true)
 	s.lease = load("lease", false) // a second one would leave what the first leased to expire
 	s.advance = load("advance", true)
+	s.take = load("take", false) // a second one would not find what the first took
 	s.extend = load("extend", true)
 	s.release = load("release", true)
 	s.bury = load("bury", true)

@@ -3,14 +3,14 @@
 -- after, it leases nothing: advance goes first, unless it just went.
 -- KEYS: items lane ring delayed leased wake limits slots starts parked waits sharers timers epoch depths
 -- ARGV: now max expiry quantum advanced token visitsMax
--- Result: {id, value, ...}, next due time, next expiry, when a limit is looked after ('' if none), 1 if the lanes have more
+-- Result: {id, value, ...}, next due time, next expiry, next of a limit ('' if none), 1 if the lanes have more, 1 if take has
 -- Invariant: Q2, what is leased is out of its lane; Q4; Q5; Q8; the ring has the lanes with items that wait for no limit;
 -- whoever took the wake token and leaves work puts it back.
 local items, lane, ring, delayed, leased, wake, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local slots, starts, parked, waits, sharers, timers, epoch = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local depths = KEYS[15]
 local now, max, expiry, quantum = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local advanced, token, visitsMax = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local advanced, token, visitsMax, apart = ARGV[5], ARGV[6], tonumber(ARGV[7]), 0
 
 local function first(key) return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or '' end
 local due, expires, limited = first(delayed), first(leased), first(timers)
@@ -36,6 +36,7 @@ while #taken < max and line[turn] and (lanes <= max or turn <= lanes) and turn <
     gone[#gone + 1] = name
   elseif place then
     limiter.park(name, place, at, limit)
+    if place == 'c' then apart = 1 end
   else
     -- If there was room for a part of the last one's quantum only, it is the first next time.
     line[#line + 1], full[name] = name, turn == lanes and n < quantum and 0 or turn
@@ -60,7 +61,7 @@ if #later > 0 then redis.call('ZADD', ring, unpack(later)) end
 local more = redis.call('EXISTS', ring)
 if token == '1' and more == 1 then redis.call('ZADD', wake, 0, 'wake') end
 limited = first(timers)
-if #taken == 0 then return {{}, due, expires, limited, more} end
+if #taken == 0 then return {{}, due, expires, limited, more, apart} end
 
 local answer, expiries = {}, {}
 for i, value in ipairs(redis.call('HMGET', items, unpack(taken))) do
@@ -73,4 +74,4 @@ for i, value in ipairs(redis.call('HMGET', items, unpack(taken))) do
 end
 if #answer > 0 then redis.call('HSET', items, unpack(answer)) end
 if #answer > 0 then redis.call('ZADD', leased, unpack(expiries)) end
-return {answer, due, expires, limited, more}
+return {answer, due, expires, limited, more, apart}

@@ -2,7 +2,7 @@
 --
 -- A lane is in the ring, or at a place, where it waits for a limit: the limit's set, with the function if functions share
 -- it; or `FUNCTION/?` until the limits are known, `FUNCTION/p` while it is paused, `e` until the shard is rebuilt, `w` until
--- the windows of throttles are known. So that none is forgotten, somebody kicks the lane's limits whenever a lane takes or
+-- the windows of throttles are known; `c` if its function's items count together in another shard, until they are moved. So that none is forgotten, somebody kicks the lane's limits whenever a lane takes or
 -- frees something, or leaves the ring: where there is room, the first that waits comes back into it.
 -- k are the keys: lane ring limits slots starts parked waits sharers timers epoch depths
 local function limiter(k, now)
@@ -30,7 +30,8 @@ local function limiter(k, now)
   -- What a function is limited to; nil if nobody said.
   local function read(value)
     if not value then return false end
-    local numbers = {paused = value:match('^%-?%d+;(p?)') == 'p', any = false}
+    local paused, apart = value:match('^%-?%d+;(p?)(c?)')
+    local numbers = {paused = paused == 'p', apart = apart == 'c', any = false}
     for id, most, period in value:gmatch(';(%a%a[^=;]*)=(%d+),(%d+)') do
       numbers[id], numbers.any = {most = tonumber(most), period = tonumber(period)}, true
     end
@@ -89,6 +90,7 @@ local function limiter(k, now)
     if #all == 0 or (not numbers and not all.named) then return n end
     if not numbers then return 0, all.func .. '/?' end
     if numbers.paused then return 0, all.func .. '/p' end
+    if numbers.apart and not all.named then return 0, 'c', now + 100000 end -- too many to move at once
     if not numbers.any then return n end
     if limitedFrom() > now then return 0, 'e', math.min(from, now + 1000000) end
     local tight
