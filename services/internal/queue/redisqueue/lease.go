@@ -28,6 +28,7 @@ func (q *Queue) Lease(ctx context.Context, request queue.LeaseRequest) (queue.Le
 	if err := q.ready(ctx); err != nil {
 		return queue.Leased{}, err
 	}
+	request.Max = min(request.Max, queue.ItemsMax)
 	got := q.leaseInTurn(ctx, request)
 	leased, failures := queue.Leased{Leases: got.leases}, []error{got.err}
 	if len(got.apart) > 0 {
@@ -53,10 +54,9 @@ type taken struct {
 
 func (q *Queue) leaseInTurn(ctx context.Context, request queue.LeaseRequest) taken {
 	var all taken
-	want := min(request.Max, queue.ItemsMax)
 	asked := q.inTurn()
 	for round := range roundsMax {
-		left := want - len(all.leases)
+		left := request.Max - len(all.leases)
 		if left <= 0 || len(asked) == 0 {
 			break
 		}
@@ -67,7 +67,7 @@ func (q *Queue) leaseInTurn(ctx context.Context, request queue.LeaseRequest) tak
 		shares := divide(left, least, asked)
 		for i, got := range q.leaseFrom(ctx, request, shares) {
 			all.leases, all.err = append(all.leases, got.leases...), errors.Join(all.err, got.err)
-			if got.apart {
+			if got.apart && !slices.Contains(all.apart, shares[i].shard) {
 				all.apart = append(all.apart, shares[i].shard)
 			}
 			if !got.more {
