@@ -320,8 +320,6 @@ func testFloodOfOneKey(t *testing.T, f *fixture) {
 	}
 }
 
-// testFreedWakes: who waits for work gets it as soon as its limit allows.
-
 // testPriorityUnderALimit: whoever frees a place gives it to the most urgent, not to the one that waits for the longest.
 func testPriorityUnderALimit(t *testing.T, f *fixture) {
 	f.rebuild(at(0))

@@ -110,6 +110,7 @@ func testRemovedLane(t *testing.T, f *fixture) {
 	require.Equal(t, items[5].ID, f.leaseOne(at(0)).Item.ID)
 }
 
+// testFreedWakes: who waits for work gets it as soon as its limit allows.
 func testFreedWakes(t *testing.T, f *fixture) {
 	f.wakes(t, func(lease queue.Lease) error {
 		_, err := f.Ack(f.ctx, queue.AckRequest{Now: time.Now(), Lease: lease})
