@@ -102,24 +102,33 @@ func NotFound(event stepwell.Event, now time.Time) (t stepwell.Transition, ok bo
 // RateLimited is what runs are told that invoke a function which a limit keeps from starting.
 const RateLimited = "invoked function is rate limited"
 
+// skipped begins what runs are told that invoke a function which is skipped.
+const skipped = "invoked function was skipped: "
+
 // SingletonHeld is what runs are told that invoke a function of which another run is there to stay.
-const SingletonHeld = "invoked function was skipped: another run of it is live, and it is a singleton"
+const SingletonHeld = skipped + "another run of it is live, and it is a singleton"
 
 // Skip is a start that an operator's hold of the function keeps from being executed.
 func Skip(start stepwell.RunStart, hold stepwell.Hold, event stepwell.Event, now time.Time) stepwell.RunStart {
-	why := "invoked function was skipped: it is paused"
+	because := "it is paused"
 	if hold == stepwell.HoldDrain {
-		why = "invoked function was skipped: it is drained"
+		because = "it is drained"
 	}
-	return stepwell.RunStart{Run: start.Run.Skipped(hold.Skip()), Key: start.Key, Refused: Refusal(event, why, now)}
+	return skip(start, start.Run.Skipped(hold.Skip()), because, event, now)
 }
 
 // SkipInvalid is a start that is recorded and not executed, since a key cannot be evaluated that decides about it.
 func SkipInvalid(start stepwell.RunStart, problem error, event stepwell.Event, now time.Time) stepwell.RunStart {
 	run := start.Run.Skipped(stepwell.SkipKeyInvalid)
 	run.Note(problem.Error() + ", so nothing is executed")
-	why := "invoked function was skipped: " + problem.Error()
-	return stepwell.RunStart{Run: run, Key: start.Key, Refused: Refusal(event, why, now)}
+	return skip(start, run, problem.Error(), event, now)
+}
+
+// skip is a start of which only a skipped run is recorded. Who invoked the function is told.
+func skip(
+	start stepwell.RunStart, run stepwell.Run, because string, event stepwell.Event, now time.Time,
+) stepwell.RunStart {
+	return stepwell.RunStart{Run: run, Key: start.Key, Refused: Refusal(event, skipped+because, now)}
 }
 
 // Refusal is what ends in the run that invoked a function which does not start; nil if none did.

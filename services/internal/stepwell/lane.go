@@ -60,15 +60,12 @@ func (l Lane) Parse() (FunctionID, []LimitKey, error) {
 func (i Item) starts() bool { return i.Kind == ItemDiscovery && i.Number == 1 && i.Attempt == 0 }
 
 // Throttled tells whether the item counts towards a throttle: it begins its run.
-func (i Item) Throttled() bool {
-	return slices.ContainsFunc(i.Limits, func(key LimitKey) bool { return key.Kind == LimitThrottle })
-}
+func (i Item) Throttled() bool { return slices.ContainsFunc(i.Limits, LimitKey.throttles) }
 
 // limitsOf are those of its run's limit keys that the item has.
 func (i Item) limitsOf(run []LimitKey) []LimitKey {
-	throttles := func(key LimitKey) bool { return key.Kind == LimitThrottle }
-	if i.starts() || !slices.ContainsFunc(run, throttles) {
+	if i.starts() || !slices.ContainsFunc(run, LimitKey.throttles) {
 		return run
 	}
-	return slices.DeleteFunc(slices.Clone(run), throttles)
+	return slices.DeleteFunc(slices.Clone(run), LimitKey.throttles)
 }

@@ -59,6 +59,9 @@ type LimitKey struct {
 	Value string
 }
 
+// throttles tells whether the key is a throttle's.
+func (k LimitKey) throttles() bool { return k.Kind == LimitThrottle }
+
 // String is the name and the value, escaped as in the query of a URL.
 func (k LimitKey) String() string { return k.LimitName.String() + "=" + url.QueryEscape(k.Value) }
 

@@ -140,10 +140,7 @@ const NoteBytesMax = 512
 
 // Note adds a note to the run.
 func (r *Run) Note(text string) {
-	if len(text) > NoteBytesMax {
-		text = text[:NoteBytesMax]
-	}
-	r.Notes = append(r.Notes, strings.ToValidUTF8(text, ""))
+	r.Notes = append(r.Notes, strings.ToValidUTF8(text[:min(len(text), NoteBytesMax)], ""))
 }
 
 // Skipped is the run as it is recorded if it is not executed.

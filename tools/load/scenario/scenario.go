@@ -127,19 +127,13 @@ func (s Settings) Validate() error {
 			return fmt.Errorf("--%s is %d: use 1 to %d", name, value, countMax)
 		}
 	}
-	for _, batch := range s.IngestBatches {
-		if batch < 1 || batch > countMax {
-			return fmt.Errorf("--ingest-batches has %d: use 1 to %d", batch, countMax)
-		}
-	}
-	for _, runs := range s.LimitsWaiting {
-		if runs < 1 || runs > countMax {
-			return fmt.Errorf("--limits-waiting has %d: use 1 to %d", runs, countMax)
-		}
-	}
-	for _, runs := range s.WaitsRuns {
-		if runs < 1 || runs > countMax {
-			return fmt.Errorf("--waits-runs has %d: use 1 to %d", runs, countMax)
+	for name, sizes := range map[string][]int{
+		"ingest-batches": s.IngestBatches, "limits-waiting": s.LimitsWaiting, "waits-runs": s.WaitsRuns,
+	} {
+		for _, size := range sizes {
+			if size < 1 || size > countMax {
+				return fmt.Errorf("--%s has %d: use 1 to %d", name, size, countMax)
+			}
 		}
 	}
 	for _, steps := range s.FloodSteps {

@@ -144,8 +144,7 @@ func (q *Queue) free(e *entry) {
 // holds tells whether a ready entry may be leased out of turn: its limits allow it, and it does not begin a run that they
 // space.
 func (q *Queue) holds(e *entry, now time.Time) bool {
-	spaced := func(key stepwell.LimitKey) bool { return key.Kind == stepwell.LimitThrottle }
-	return !slices.ContainsFunc(e.item.Limits, spaced) && q.room(e, now) > 0
+	return !e.item.Throttled() && q.room(e, now) > 0
 }
 
 // roomAt is when a lane may be leased from; zero if none may, but for what is freed.

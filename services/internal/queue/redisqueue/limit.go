@@ -2,6 +2,7 @@ package redisqueue
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,20 +57,19 @@ func (q *Queue) countsApart(f queue.FunctionLimits, s *shard) bool {
 func (q *Queue) gather(ctx context.Context, shards []*shard, now time.Time) error {
 	calls := make([]call, len(shards))
 	for i, s := range shards {
-		calls[i] = newCall(q.scripts.take, s.keys, "", micros(now), idsMax)
+		calls[i] = newCall(q.scripts.take, s.keys, "", idsMax)
 	}
 	var items []stepwell.Item
+	var failures []error
 	for _, got := range q.run(ctx, calls...) {
-		if got.err != nil {
-			return got.err
-		}
+		failures = append(failures, got.err)
 		for pair := range slices.Chunk(texts(got.value), 2) {
 			item, generation := readItem(pair[0], pair[1])
 			item.Generation, item.Limits = generation, older()
 			items = append(items, item)
 		}
 	}
-	return q.Enqueue(ctx, now, items)
+	return errors.Join(append(failures, q.Enqueue(ctx, now, items))...)
 }
 
 // limitsText is what the limits hash says of a function:

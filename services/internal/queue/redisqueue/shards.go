@@ -60,7 +60,7 @@ func (q *Queue) Windowless(ctx context.Context, now time.Time) ([]int, error) {
 // AddStarts implements queue.Shards.
 func (q *Queue) AddStarts(ctx context.Context, lock queue.Lock, starts []stepwell.ThrottleStart) error {
 	for chunk := range slices.Chunk(starts, chunkMax) {
-		arguments := []any{micros(time.Now())}
+		var arguments []any
 		for _, start := range chunk {
 			arguments = append(arguments, string(start.Item.Lane()), string(start.Item.ID), micros(start.At))
 		}

@@ -93,7 +93,7 @@ func itemsOfHead(row pgsql.DueHeadsRow) ([]stepwell.Item, error) {
 		Priority: time.Duration(row.PriorityNanos),
 	}
 	var err error
-	if run.Limits, err = decodeLimits(row.Limits); err != nil {
+	if run.Limits, err = decodeList[stepwell.LimitKey](row.Limits); err != nil {
 		return nil, err
 	}
 	items, err := decodeOpen(row.Open, run)

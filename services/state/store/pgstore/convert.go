@@ -134,44 +134,27 @@ func parkedMinute(items []stepwell.Item) int32 {
 
 func minuteOf(t time.Time) int64 { return t.Unix() / int64(time.Minute/time.Second) }
 
-func encodeLimits(limits []stepwell.LimitKey) ([]byte, error) {
-	if len(limits) == 0 {
+// encodeList is a list as JSON; null if it is empty.
+func encodeList[T any](list []T) ([]byte, error) {
+	if len(list) == 0 {
 		return nil, nil
 	}
-	encoded, err := json.Marshal(limits)
+	encoded, err := json.Marshal(list)
 	if err != nil {
-		return nil, fmt.Errorf("encode limits: %w", err)
+		return nil, fmt.Errorf("encode %T: %w", list, err)
 	}
 	return encoded, nil
 }
 
-func encodeNotes(notes []string) ([]byte, error) {
-	if len(notes) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(notes)
-}
-
-func decodeNotes(raw []byte) ([]string, error) {
+// decodeList reads what encodeList made.
+func decodeList[T any](raw []byte) (list []T, err error) {
 	if raw == nil {
 		return nil, nil
 	}
-	var notes []string
-	if err := json.Unmarshal(raw, &notes); err != nil {
-		return nil, fmt.Errorf("decode notes: %w", err)
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", list, err)
 	}
-	return notes, nil
-}
-
-func decodeLimits(raw []byte) ([]stepwell.LimitKey, error) {
-	if raw == nil {
-		return nil, nil
-	}
-	var limits []stepwell.LimitKey
-	if err := json.Unmarshal(raw, &limits); err != nil {
-		return nil, fmt.Errorf("decode limits: %w", err)
-	}
-	return limits, nil
+	return list, nil
 }
 
 // fromHead is a live run as far as applying a transition needs it.
@@ -187,7 +170,7 @@ func fromHead(h pgsql.LockHeadsRow) (stepwell.Run, error) {
 		},
 	}
 	var err error
-	if run.Limits, err = decodeLimits(h.Limits); err != nil {
+	if run.Limits, err = decodeList[stepwell.LimitKey](h.Limits); err != nil {
 		return run, err
 	}
 	run.Progress.Open, err = decodeOpen(h.Open, run)
@@ -212,10 +195,10 @@ func fromRun(r pgsql.RunsRow) (stepwell.Run, error) {
 		run.Events = append(run.Events, stepwell.EventID{ULID: id.Bytes})
 	}
 	var err error
-	if run.Limits, err = decodeLimits(r.Limits); err != nil {
+	if run.Limits, err = decodeList[stepwell.LimitKey](r.Limits); err != nil {
 		return run, err
 	}
-	if run.Notes, err = decodeNotes(r.Notes); err != nil {
+	if run.Notes, err = decodeList[string](r.Notes); err != nil {
 		return run, err
 	}
 	run.Progress.Open, err = decodeOpen(r.Open, run)

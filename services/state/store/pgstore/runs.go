@@ -76,11 +76,11 @@ func (in *ingestion) insertRuns(ctx context.Context, p *pipeline) error {
 }
 
 func appendRun(runs *pgsql.InsertRunsParams, heads *pgsql.InsertHeadsParams, run stepwell.Run) error {
-	limits, err := encodeLimits(run.Limits)
+	limits, err := encodeList(run.Limits)
 	if err != nil {
 		return err
 	}
-	notes, err := encodeNotes(run.Notes)
+	notes, err := encodeList(run.Notes)
 	if err != nil {
 		return err
 	}

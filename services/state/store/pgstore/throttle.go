@@ -19,7 +19,7 @@ func insertThrottleStarts(ctx context.Context, q *pgsql.Queries, starts []stepwe
 	}
 	var rows pgsql.InsertThrottleStartsParams
 	for _, start := range starts {
-		limits, err := encodeLimits(start.Item.Limits)
+		limits, err := encodeList(start.Item.Limits)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (s *Store) ThrottleStarts(
 			last := starts[len(starts)-1]
 			return starts, fmt.Sprintf("%d,%s", last.At.UnixMicro(), last.Item.Run), nil
 		}
-		limits, err := decodeLimits(row.Limits)
+		limits, err := decodeList[stepwell.LimitKey](row.Limits)
 		if err != nil {
 			return nil, "", err
 		}

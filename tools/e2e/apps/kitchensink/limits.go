@@ -25,6 +25,14 @@ func (c *crowd) add(key string, n int) int {
 	return c.inside[key]
 }
 
+// stay is in a body for a while, and returns how many were when it came.
+func (c *crowd) stay(key string) int {
+	defer c.add(key, -1)
+	count := c.add(key, 1)
+	time.Sleep(200 * time.Millisecond)
+	return count
+}
+
 // limits are functions with limits. They count themselves.
 func (a *app) limits() {
 	within := &crowd{inside: map[string]int{}}
@@ -33,9 +41,7 @@ func (a *app) limits() {
 		eventTriggers("e2e/concurrent"), func(ctx context.Context, c call) (any, error) {
 			body := func(name string) func(context.Context) (int, error) {
 				return func(context.Context) (int, error) {
-					defer within.add(c.text("key"), -1)
-					count := within.add(c.text("key"), 1)
-					time.Sleep(200 * time.Millisecond)
+					count := within.stay(c.text("key"))
 					c.ran(name)
 					return count, nil
 				}
@@ -67,12 +73,6 @@ func (a *app) limits() {
 
 // sharing are functions with two limits, and functions that share one.
 func (a *app) sharing(within *crowd) {
-	inside := func(key string) int {
-		defer within.add(key, -1)
-		count := within.add(key, 1)
-		time.Sleep(200 * time.Millisecond)
-		return count
-	}
 	a.defineWith(inngestgo.FunctionOpts{
 		ID: "two-limits", Concurrency: []inngestgo.ConfigStepConcurrency{{Limit: 2}, {Limit: 1, Key: inngestgo.StrPtr("event.data.key")}},
 	}, eventTriggers("e2e/two-limits"), func(ctx context.Context, c call) (any, error) {
@@ -80,7 +80,7 @@ func (a *app) sharing(within *crowd) {
 			key := "two-limits " + c.text("key")
 			defer within.add(key, -1)
 			same := within.add(key, 1)
-			return map[string]int{"all": inside("two-limits"), "same": same}, nil
+			return map[string]int{"all": within.stay("two-limits"), "same": same}, nil
 		})
 	})
 	for _, id := range []string{"shared-one", "shared-two"} {
@@ -88,7 +88,7 @@ func (a *app) sharing(within *crowd) {
 		a.err = errors.Join(a.err, json.Unmarshal([]byte(`{"limit":1,"key":"event.data.printer","scope":"env"}`), &printer))
 		a.defineWith(inngestgo.FunctionOpts{ID: id, Concurrency: []inngestgo.ConfigStepConcurrency{printer}},
 			eventTriggers("e2e/"+id), func(ctx context.Context, c call) (any, error) {
-				return step.Run(ctx, "print", func(context.Context) (int, error) { return inside(c.text("printer")), nil })
+				return step.Run(ctx, "print", func(context.Context) (int, error) { return within.stay(c.text("printer")), nil })
 			})
 	}
 }

@@ -1,13 +1,11 @@
 -- Prolongs leases.
--- KEYS: items lane ring leased limits slots starts parked waits sharers timers epoch depths
+-- KEYS: items leased slots
 -- ARGV: expiry [id generation]*
 -- Result: the numbers, from 1, of the leases that are lost
 -- Invariant: Q2, only the holder of the latest lease of an item prolongs it; Q8, it counts as long.
-local items, lane, ring, leased, limits, slots, starts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local parked, waits, sharers, timers, epoch, depths = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local items, leased, slots = KEYS[1], KEYS[2], KEYS[3]
 local expiry = ARGV[1]
-local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch, depths = depths}, 0)
+local limiter = limiter({slots = slots}, 0)
 
 local ids, kept, expiries, lost, counted = {}, {}, {}, {}, {}
 for at = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end

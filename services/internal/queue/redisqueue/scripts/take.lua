@@ -1,13 +1,11 @@
 -- Takes items out that are to be moved to another shard.
--- KEYS: items lane ring limits slots starts parked waits sharers timers epoch depths
--- ARGV: now max
+-- KEYS: items lane parked waits depths
+-- ARGV: max
 -- Result: {id, value, ...}
 -- Invariant: what is taken is nowhere; the ring has the lanes with items that wait for no limit.
-local items, lane, ring, limits, slots, starts, parked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local waits, sharers, timers, epoch, depths = KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
-local now, max = ARGV[1], tonumber(ARGV[2])
-local limiter = limiter({lane = lane, ring = ring, limits = limits, slots = slots, starts = starts, parked = parked, waits = waits,
-  sharers = sharers, timers = timers, epoch = epoch, depths = depths}, now)
+local items, lane, parked, waits, depths = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local max = tonumber(ARGV[1])
+local limiter = limiter({parked = parked, waits = waits, depths = depths}, 0)
 
 local ids, answer = {}, {}
 for _, name in ipairs(redis.call('ZRANGE', parked .. 'c', 0, max - 1)) do
@@ -20,5 +18,5 @@ for i, value in ipairs(#ids > 0 and redis.call('HMGET', items, unpack(ids)) or {
   if value then answer[#answer + 1], answer[#answer + 2] = ids[i], value end
 end
 if #ids > 0 then redis.call('HDEL', items, unpack(ids)) end
-limiter.settle()
+limiter.keep()
 return answer

@@ -2,9 +2,10 @@
 --
 -- A lane is in the ring, or at a place, where it waits for a limit: the limit's set, with the function if functions share
 -- it; or `FUNCTION/?` until the limits are known, `FUNCTION/p` while it is paused, `e` until the shard is rebuilt, `w` until
--- the windows of throttles are known; `c` if its function's items count together in another shard, until they are moved. So that none is forgotten, somebody kicks the lane's limits whenever a lane takes or
--- frees something, or leaves the ring: where there is room, the first that waits comes back into it.
--- k are the keys: lane ring limits slots starts parked waits sharers timers epoch depths
+-- the windows of throttles are known, `c` until its items are moved, which count in another shard. So that none is forgotten,
+-- somebody kicks the lane's limits whenever a lane takes or frees something, or leaves the ring: where there is room, the first
+-- that waits comes back into it.
+-- k are the keys: lane ring limits slots starts parked waits sharers timers epoch depths; as many as are needed
 local function limiter(k, now)
   local self, lanes, known, counts, depths, from, windowed, late = {}, {}, {}, {}, {}, nil, nil, {}
   now = tonumber(now)
