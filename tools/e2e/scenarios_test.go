@@ -28,7 +28,7 @@ type scenario struct {
 	heavy bool
 	// raw is whether the scenario has an app of its own, without an SDK. It is played beside the newest SDK only.
 	raw bool
-	// server is whether the scenario is heavy and the same with every SDK: the first app plays it.
+	// server is whether the scenario is heavy and the same with every SDK: the newest one plays it.
 	server bool
 	// calls is whether the server is to call what only this machine reaches: the test itself, or the app by the name that the
 	// test has for it.
@@ -119,8 +119,7 @@ func (sc scenario) omission(kind target.Kind, app sdkapp.App) (outcome, reason s
 	if sc.alone && kind.Costly && !app.Newest {
 		return compatibility.LeftOut, "a server of its own costs too much here; the newest SDK plays it"
 	}
-	first := app.Name == sdkapp.Apps(appsFolder, builtFolder)[0].Name
-	if sc.heavy && kind.Name != target.Dev().Name && !app.Newest || sc.server && !first {
+	if sc.heavy && (sc.server || kind.Name != target.Dev().Name) && !app.Newest {
 		return compatibility.LeftOut, "it moves too much data for all to play it here; the newest SDK plays it"
 	}
 	return "", ""

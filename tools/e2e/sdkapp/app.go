@@ -13,7 +13,7 @@ type App struct {
 	ID string
 	// SDK is the SDK as the server names it.
 	SDK string
-	// Newest is whether the SDK is the one with which everything is played.
+	// Newest is whether it is the app with which everything is played: the newest SDK, as it comes.
 	Newest bool
 	// Checkpointing is whether the SDK reports steps as it goes on, instead of ending a call with each.
 	Checkpointing bool
@@ -75,7 +75,7 @@ func Apps(folder, built string) []App {
 	apps := []App{
 		{Name: "js4", SDK: "js:v4.24.0", Newest: true, Checkpointing: true, program: js4},
 		{
-			Name: "js4-no-checkpointing", SDK: "js:v4.24.0", Newest: true, env: []string{"CHECKPOINTING=off"}, program: js4,
+			Name: "js4-no-checkpointing", SDK: "js:v4.24.0", env: []string{"CHECKPOINTING=off"}, program: js4,
 			Lacks: map[Ability]string{Checkpoints: noCheckpoint},
 		},
 		{

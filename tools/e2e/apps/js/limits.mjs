@@ -29,9 +29,11 @@ export function limits({ define }) {
       }),
     ),
 
-    ...["shared-one", "shared-two"].map((id) =>
-      define({ id, concurrency: [{ limit: 1, key: "event.data.printer", scope: "env" }] }, on(`e2e/${id}`), ({ event, step }) =>
-        step.run("print", () => together(event.data.printer, 200)),
+    ...["env", "account"].flatMap((scope) =>
+      [`shared-${scope}-one`, `shared-${scope}-two`].map((id) =>
+        define({ id, concurrency: [{ limit: 1, key: "event.data.printer", scope }] }, on(`e2e/${id}`), ({ event, step }) =>
+          step.run("print", () => together(event.data.printer, 200)),
+        ),
       ),
     ),
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,9 +84,10 @@ func (a *app) sharing(within *crowd) {
 			return map[string]int{"all": within.stay("two-limits"), "same": same}, nil
 		})
 	})
-	for _, id := range []string{"shared-one", "shared-two"} {
+	for _, id := range []string{"shared-env-one", "shared-env-two", "shared-account-one", "shared-account-two"} {
 		var printer inngestgo.ConfigStepConcurrency
-		a.err = errors.Join(a.err, json.Unmarshal([]byte(`{"limit":1,"key":"event.data.printer","scope":"env"}`), &printer))
+		scope := strings.Split(id, "-")[1]
+		a.err = errors.Join(a.err, json.Unmarshal([]byte(`{"limit":1,"key":"event.data.printer","scope":"`+scope+`"}`), &printer))
 		a.defineWith(inngestgo.FunctionOpts{ID: id, Concurrency: []inngestgo.ConfigStepConcurrency{printer}},
 			eventTriggers("e2e/"+id), func(ctx context.Context, c call) (any, error) {
 				return step.Run(ctx, "print", func(context.Context) (int, error) { return within.stay(c.text("printer")), nil })
