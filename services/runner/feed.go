@@ -108,18 +108,17 @@ const rebuildLasts = 15 * time.Second
 
 // rebuild fills shards of the queue that lost what was in them, and then tells them what throttles count.
 func (s *Service) rebuild(ctx context.Context) error {
-	lost, err := s.deps.Queue.Lost(ctx)
+	lost, err := s.deps.Queue.Lost(ctx, time.Now())
+	if err == nil && len(lost.Items) > 0 {
+		if err := s.withShards(ctx, lost.Items, s.fill); err != nil {
+			return err
+		}
+		lost, err = s.deps.Queue.Lost(ctx, time.Now())
+	}
 	if err != nil {
 		return fmt.Errorf("look for lost shards of the queue: %w", err)
 	}
-	if err := s.withShards(ctx, lost, s.fill); err != nil {
-		return err
-	}
-	windowless, err := s.deps.Queue.Windowless(ctx, time.Now())
-	if err != nil {
-		return fmt.Errorf("look for shards of the queue that do not know what began: %w", err)
-	}
-	return s.withShards(ctx, windowless, s.tellStarts)
+	return s.withShards(ctx, lost.Windows, s.tellStarts)
 }
 
 // withShards does something to those of the shards to which no other runner does.

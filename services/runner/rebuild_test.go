@@ -53,9 +53,9 @@ func (r *rig) rebuilder(lost runner.Queue) *rig {
 
 func lostShards(t *testing.T, q runner.Queue) []int {
 	t.Helper()
-	lost, err := q.Lost(t.Context())
+	lost, err := q.Lost(t.Context(), time.Now())
 	require.NoError(t, err)
-	return lost
+	return lost.Items
 }
 
 func TestI7_SlowRebuildKeepsItsLock(t *testing.T) {

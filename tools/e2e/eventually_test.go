@@ -13,7 +13,14 @@ import (
 const (
 	patience      = 2 * time.Minute
 	heavyPatience = 5 * time.Minute // 36 MB through an app: 10 s where nothing else is done, more than 2 min in a busy CI
-	tick          = 20 * time.Millisecond
+)
+
+// Between two looks there is a part of the time that passed already, within bounds: what takes long is not asked for all
+// the time, by tests of which many run at once.
+const (
+	pauseMin  = 20 * time.Millisecond
+	pauseMax  = time.Second
+	pausePart = 5
 )
 
 // eventually asks until there is no error and returns the answer. The test fails if that takes too long.
@@ -25,18 +32,17 @@ func eventually[T any](tb testing.TB, what string, ask func() (T, error)) T {
 // within is eventually with another patience.
 func within[T any](tb testing.TB, limit time.Duration, what string, ask func() (T, error)) T {
 	tb.Helper()
-	deadline := time.Now().Add(limit)
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	began := time.Now()
 	for {
 		answer, err := ask()
 		if err == nil {
 			return answer
 		}
-		if time.Now().After(deadline) {
+		passed := time.Since(began)
+		if passed > limit {
 			require.FailNow(tb, "waited in vain", "%s until %s: %v", limit, what, err)
 		}
-		<-ticker.C
+		time.Sleep(min(max(passed/pausePart, pauseMin), pauseMax))
 	}
 }
 

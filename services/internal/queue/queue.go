@@ -122,19 +122,14 @@ type Shards interface {
 	ShardCount() int
 	// ShardOf is the shard that an item goes to. It is the same for all items of a run.
 	ShardOf(item stepwell.Item) int
-	// Lost returns the shards that may not have what was put into them: those that were never marked as rebuilt, and
-	// those that lost it since (Q7). A new queue is lost, so that it is filled. Errors: stepwell.ErrUnavailable.
-	Lost(ctx context.Context) ([]int, error)
+	// Lost returns what shards may have lost (Q7). A new queue is lost, so that it is filled. Errors: stepwell.ErrUnavailable.
+	Lost(ctx context.Context, now time.Time) (Lost, error)
 	// MarkRebuilt says that the lock's shard has again all it should have. The caller took the lock before it began to
 	// enqueue; if the shard was lost again since, so was the lock. Items with limits are leased from an instant on, when
-	// whoever has leases that the shard lost knows it; of a shard that is lost they are not leased at all (Q8). It is Windowless
-	// then. Errors:
+	// whoever has leases that the shard lost knows it; of a shard that is lost they are not leased at all (Q8). Then its windows
+	// are lost still. Errors:
 	// stepwell.ErrLeaseLost if the lock is not the owner's any more, then the shard is not marked; stepwell.ErrUnavailable.
 	MarkRebuilt(ctx context.Context, lock Lock, limitedFrom time.Time) error
-	// Windowless returns the shards that are rebuilt, and of which limited items are leased by now, but that do not know what
-	// has begun in the windows of throttles: until they do, what a throttle counts is not leased (Q9). Errors:
-	// stepwell.ErrUnavailable.
-	Windowless(ctx context.Context, now time.Time) ([]int, error)
 	// AddStarts counts starts of the lock's shard, at most ItemsMax, towards throttles. Those that count already are left as they
 	// are, and those of functions whose limits are not known are not counted. Errors: as MarkRebuilt.
 	AddStarts(ctx context.Context, lock Lock, starts []stepwell.ThrottleStart) error
@@ -149,6 +144,16 @@ type Shards interface {
 	Prolong(ctx context.Context, lock Lock, lasts time.Duration) (bool, error)
 	// Unlock gives the lock up if it is the owner's.
 	Unlock(ctx context.Context, lock Lock) error
+}
+
+// Lost are the shards that may lack something.
+type Lost struct {
+	// Items are the shards that may not have what was put into them: those that were never marked as rebuilt, and those that
+	// lost it since.
+	Items []int
+	// Windows are the shards that are rebuilt, and of which limited items are leased by now, but that do not know what has
+	// begun in the windows of throttles: until they do, what a throttle counts is not leased (Q9).
+	Windows []int
 }
 
 // Lock is a right that one owner has for a while, such as to feed a shard. It saves work and must not be relied on for

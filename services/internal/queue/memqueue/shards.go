@@ -22,13 +22,17 @@ func (*Queue) ShardCount() int { return 1 }
 func (*Queue) ShardOf(stepwell.Item) int { return 0 }
 
 // Lost implements queue.Shards: a queue in memory is lost with its process, so it is when it is new.
-func (q *Queue) Lost(context.Context) ([]int, error) {
+func (q *Queue) Lost(_ context.Context, now time.Time) (queue.Lost, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.rebuilt {
-		return nil, nil
+	switch {
+	case !q.rebuilt:
+		return queue.Lost{Items: []int{0}}, nil
+	case !q.windowed && !q.limitedFrom.After(now):
+		return queue.Lost{Windows: []int{0}}, nil
+	default:
+		return queue.Lost{}, nil
 	}
-	return []int{0}, nil
 }
 
 // MarkRebuilt implements queue.Shards.
@@ -49,16 +53,6 @@ func (q *Queue) owns(lock queue.Lock) error {
 		return fmt.Errorf("lock %s: %w", lock.Name, stepwell.ErrLeaseLost)
 	}
 	return nil
-}
-
-// Windowless implements queue.Shards.
-func (q *Queue) Windowless(_ context.Context, now time.Time) ([]int, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.rebuilt && !q.windowed && !q.limitedFrom.After(now) {
-		return []int{0}, nil
-	}
-	return nil, nil
 }
 
 // AddStarts implements queue.Shards.

@@ -29,18 +29,23 @@ func (f *fixture) prolong(lock queue.Lock, lasts time.Duration) bool {
 	return kept
 }
 
+// lost is what shards lost.
+func (f *fixture) lost(now time.Time) queue.Lost {
+	f.t.Helper()
+	lost, err := f.Lost(f.ctx, now)
+	require.NoError(f.t, err)
+	return lost
+}
+
 func testLostUntilRebuilt(t *testing.T, f *fixture) {
 	for shard := range f.ShardCount() {
-		lost, err := f.Lost(f.ctx)
-		require.NoError(t, err)
+		lost := f.lost(at(0)).Items
 		require.Len(t, lost, f.ShardCount()-shard, "a new queue is lost")
 		require.Equal(t, shard, lost[0])
 		require.True(t, f.tryLock(feeder(shard, "a"), time.Minute))
 		require.NoError(t, f.MarkRebuilt(f.ctx, feeder(shard, "a"), at(0)))
 	}
-	lost, err := f.Lost(f.ctx)
-	require.NoError(t, err)
-	require.Empty(t, lost)
+	require.Empty(t, f.lost(at(0)).Items)
 }
 
 func testOnlyTheLockMarksRebuilt(t *testing.T, f *fixture) {
@@ -49,9 +54,7 @@ func testOnlyTheLockMarksRebuilt(t *testing.T, f *fixture) {
 	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "a"), at(0)), stepwell.ErrLeaseLost, "another has it")
 	require.NoError(t, f.Unlock(f.ctx, feeder(0, "b")))
 	require.ErrorIs(t, f.MarkRebuilt(f.ctx, feeder(0, "b"), at(0)), stepwell.ErrLeaseLost, "it was given up")
-	lost, err := f.Lost(f.ctx)
-	require.NoError(t, err)
-	require.Contains(t, lost, 0)
+	require.Contains(t, f.lost(at(0)).Items, 0)
 }
 
 func testLockHasOneOwner(t *testing.T, f *fixture) {
@@ -145,7 +148,6 @@ func testStatsAreOfEachShard(t *testing.T, f *fixture) {
 	}
 }
 
-// requireStats compares instants as such: where they are shown does not count.
 // testDepthsAreOfEachFunction: of its items those are counted that are due and not leased.
 func testDepthsAreOfEachFunction(t *testing.T, f *fixture) {
 	functions := []stepwell.FunctionID{newItem("a", 0, at(0)).Function, newItem("b", 0, at(0)).Function, newItem("c", 0, at(0)).Function}
@@ -175,6 +177,7 @@ func (f *fixture) depths(now time.Time, functions ...stepwell.FunctionID) map[st
 	return depths
 }
 
+// requireStats compares instants as such: where they are shown does not count.
 func requireStats(t *testing.T, want, got queue.Stats) {
 	t.Helper()
 	require.True(t, want.OldestDueAt.Equal(got.OldestDueAt), "due since %s, not %s", want.OldestDueAt, got.OldestDueAt)

@@ -22,14 +22,6 @@ func (f *fixture) refill(limitedFrom time.Time) []queue.Lock {
 	return locks
 }
 
-// windowless is the number of shards that do not know what has begun.
-func (f *fixture) windowless(now time.Time) int {
-	f.t.Helper()
-	shards, err := f.Windowless(f.ctx, now)
-	require.NoError(f.t, err)
-	return len(shards)
-}
-
 // startOf is the begin of an item's run.
 func startOf(item stepwell.Item, at time.Time) stepwell.ThrottleStart {
 	return stepwell.NewThrottleStart(item.Function, item.Run, item.Limits, at)
@@ -37,7 +29,7 @@ func startOf(item stepwell.Item, at time.Time) stepwell.ThrottleStart {
 
 // testWindowsAreLearnt: a throttle counts what began before a loss, and leases nothing until it knows what did.
 func testWindowsAreLearnt(t *testing.T, f *fixture) {
-	require.Zero(t, f.windowless(at(0)), "what is lost is to be rebuilt first")
+	require.Empty(t, f.lost(at(0)).Windows, "what is lost is to be rebuilt first")
 	f.limit("a", 1, throttled(2, 10))
 	f.limit("b", 1, whole(1))
 	locks := f.refill(at(0))
@@ -48,7 +40,7 @@ func testWindowsAreLearnt(t *testing.T, f *fixture) {
 	waiting, err := f.Waiting(f.ctx, at(0), []stepwell.Item{first})
 	require.NoError(t, err)
 	require.Equal(t, stepwell.WhyUnknown, waiting[first.ID].Why)
-	require.Equal(t, len(locks), f.windowless(at(0)))
+	require.Len(t, f.lost(at(0)).Windows, len(locks))
 	for _, lock := range locks {
 		if lock.Shard == f.ShardOf(before) {
 			for range 2 {
@@ -57,14 +49,14 @@ func testWindowsAreLearnt(t *testing.T, f *fixture) {
 		}
 		require.NoError(t, f.MarkWindows(f.ctx, lock))
 	}
-	require.Zero(t, f.windowless(at(0)))
+	require.Empty(t, f.lost(at(0)).Windows)
 	require.Equal(t, first.ID, f.leaseOne(at(0)).Item.ID)
 	require.Empty(t, f.lease(at(7).Add(-time.Microsecond), 10))
 	require.Equal(t, second.ID, f.leaseOne(at(7)).Item.ID)
 
 	f.refill(at(20))
-	require.Zero(t, f.windowless(at(19)), "runs may begin that are not known")
-	require.Equal(t, len(locks), f.windowless(at(20)), "it was lost again")
+	require.Empty(t, f.lost(at(19)).Windows, "runs may begin that are not known")
+	require.Len(t, f.lost(at(20)).Windows, len(locks), "it was lost again")
 }
 
 // testStartsAreAddedOnce: what was leased since a loss counts from then on.
@@ -86,5 +78,5 @@ func testOnlyTheLockAddsStarts(t *testing.T, f *fixture) {
 	item := newLimited("a", 1, at(0), "", throttled(1, 10))
 	require.ErrorIs(t, f.AddStarts(f.ctx, lock, []stepwell.ThrottleStart{startOf(item, at(0))}), stepwell.ErrLeaseLost)
 	require.ErrorIs(t, f.MarkWindows(f.ctx, lock), stepwell.ErrLeaseLost)
-	require.Equal(t, f.ShardCount(), f.windowless(at(0)))
+	require.Len(t, f.lost(at(0)).Windows, f.ShardCount())
 }

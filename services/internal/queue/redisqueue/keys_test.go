@@ -170,7 +170,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			_, err = m.q.Prolong(m.ctx, lock, time.Minute)
 			require.NoError(t, err)
 			require.NoError(t, m.q.MarkRebuilt(m.ctx, lock, m.now))
-			_, err = m.q.Windowless(m.ctx, m.now)
+			_, err = m.q.Lost(m.ctx, m.now)
 			require.NoError(t, err)
 			item := m.someItem(t)
 			begun := stepwell.NewThrottleStart(item.Function, item.Run, item.Limits, m.now)

@@ -30,9 +30,9 @@ func rebuild(t *testing.T, q queue.Shards) {
 
 func lostOf(t *testing.T, q queue.Shards) []int {
 	t.Helper()
-	lost, err := q.Lost(t.Context())
+	lost, err := q.Lost(t.Context(), time.Now())
 	require.NoError(t, err)
-	return lost
+	return lost.Items
 }
 
 // requireWorks sees a run through.
@@ -136,8 +136,8 @@ func TestRestartOfRedisIsSurvived(t *testing.T) {
 	go func() { got <- workUntil(t.Context(), q, wanted.ID) }() // received below
 	_ = client.Do(t.Context(), "debug", "restart").Err()        // it cannot answer
 	require.Eventually(t, func() bool {
-		lost, err := q.Lost(t.Context())
-		return err == nil && len(lost) == 4
+		lost, err := q.Lost(t.Context(), time.Now())
+		return err == nil && len(lost.Items) == 4
 	}, patience, 10*time.Millisecond)
 	enqueue(t, q, wanted)
 	require.NoError(t, <-got)
@@ -169,7 +169,7 @@ func TestWrongNumberOfShardsIsRefused(t *testing.T) {
 	first, other := openAt(t, server, 4), openAt(t, server, 3)
 	require.NoError(t, first.Check(t.Context()))
 	_, leaseErr := other.Lease(t.Context(), queue.LeaseRequest{Now: time.Now(), Max: 1})
-	_, lostErr := other.Lost(t.Context())
+	_, lostErr := other.Lost(t.Context(), time.Now())
 	for _, err := range []error{
 		other.Check(t.Context()), other.Enqueue(t.Context(), time.Now(), newItems(1, 0, 1, time.Now())), leaseErr, lostErr,
 	} {
@@ -179,7 +179,7 @@ func TestWrongNumberOfShardsIsRefused(t *testing.T) {
 	}
 	require.NoError(t, server.Client(t).FlushAll(t.Context()).Err())
 	require.NoError(t, other.Check(t.Context()), "nobody's shards are there now")
-	_, err := first.Lost(t.Context())
+	_, err := first.Lost(t.Context(), time.Now())
 	require.ErrorIs(t, err, stepwell.ErrInvalid, "and the other learns it")
 }
 

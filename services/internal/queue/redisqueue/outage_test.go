@@ -47,10 +47,9 @@ func verbs(ctx context.Context, q queue.Queue, held queue.Lease) map[string]func
 		},
 		"Redrive": func() error { return q.Redrive(ctx, now, held.Item.ID) },
 		"Lost": func() error {
-			_, err := q.Lost(ctx)
+			_, err := q.Lost(ctx, now)
 			return err
 		},
-		"Windowless":  func() error { _, err := q.Windowless(ctx, now); return err },
 		"AddStarts":   func() error { return q.AddStarts(ctx, lockOf(0), []stepwell.ThrottleStart{{}}) },
 		"MarkWindows": func() error { return q.MarkWindows(ctx, lockOf(0)) },
 		"Depths":      func() error { _, err := q.Depths(ctx, now, []stepwell.FunctionID{{}}); return err },

@@ -15,16 +15,11 @@ import (
 )
 
 // Lost implements queue.Shards. A shard has an epoch since it was rebuilt, for as long as its Redis loses nothing.
-func (q *Queue) Lost(ctx context.Context) ([]int, error) {
+func (q *Queue) Lost(ctx context.Context, now time.Time) (queue.Lost, error) {
 	// The number of shards may have been lost, too, and stored by somebody who is set to another.
 	if err := q.Check(ctx); err != nil {
-		return nil, err
+		return queue.Lost{}, err
 	}
-	return q.shardsThat(ctx, func(epoch string) bool { return epoch == "" })
-}
-
-// shardsThat are the shards whose epochs are wanted; that of a lost one is empty.
-func (q *Queue) shardsThat(ctx context.Context, wanted func(epoch string) bool) ([]int, error) {
 	timed, cancel := context.WithTimeout(ctx, q.config.Timeout)
 	defer cancel()
 	pipe := q.client.Pipeline()
@@ -33,28 +28,25 @@ func (q *Queue) shardsThat(ctx context.Context, wanted func(epoch string) bool) 
 		epochs = append(epochs, pipe.Get(timed, s.keys.named(keyEpoch)))
 	}
 	_, _ = pipe.Exec(timed) // every command has its error
-	var those []int
+	var lost queue.Lost
 	for i, command := range epochs {
 		epoch, err := command.Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, q.failure(ctx, "look at the epochs of shards", err)
-		}
-		if wanted(epoch) {
-			those = append(those, i)
+		switch {
+		case errors.Is(err, redis.Nil):
+			lost.Items = append(lost.Items, i)
+		case err != nil:
+			return queue.Lost{}, q.failure(ctx, "look at the epochs of shards", err)
+		case lacksWindows(epoch, now):
+			lost.Windows = append(lost.Windows, i)
 		}
 	}
-	return those, nil
+	return lost, nil
 }
 
-// Windowless implements queue.Shards.
-func (q *Queue) Windowless(ctx context.Context, now time.Time) ([]int, error) {
-	if err := q.ready(ctx); err != nil {
-		return nil, err
-	}
-	return q.shardsThat(ctx, func(epoch string) bool {
-		fields := strings.Split(epoch, ";") // a release before throttles wrote the first only
-		return epoch != "" && fields[len(fields)-1] != "w" && (len(fields) < 2 || number(fields[1]) <= micros(now))
-	})
+// lacksWindows is whether limited items are leased by now of the shard of an epoch, but what began before is not known.
+func lacksWindows(epoch string, now time.Time) bool {
+	fields := strings.Split(epoch, ";") // a release before throttles wrote the first only
+	return fields[len(fields)-1] != "w" && (len(fields) < 2 || number(fields[1]) <= micros(now))
 }
 
 // AddStarts implements queue.Shards.
