@@ -21,10 +21,11 @@ type scenario struct {
 	proves []compatibility.Feature
 	// needs is what the SDK must be able to do; optional.
 	needs sdkapp.Ability
-	// alone gives the scenario a server of its own, because it starts and kills its app itself.
+	// alone gives the scenario a server of its own, because it starts and kills its app itself. Where a server is costly, the
+	// newest app plays it.
 	alone bool
 	// heavy is whether the scenario moves so much data that others at the same time would wait in vain. One is played at a
-	// time, with more patience, and with every app on the dev server only.
+	// time, with more patience, and where a server is costly by the newest app only.
 	heavy bool
 	// raw is whether the scenario has an app of its own, without an SDK. It is played beside the newest SDK only.
 	raw bool
@@ -119,7 +120,7 @@ func (sc scenario) omission(kind target.Kind, app sdkapp.App) (outcome, reason s
 	if sc.alone && kind.Costly && !app.Newest {
 		return compatibility.LeftOut, "a server of its own costs too much here; the newest SDK plays it"
 	}
-	if sc.heavy && (sc.server || kind.Name != target.Dev().Name) && !app.Newest {
+	if sc.heavy && (sc.server || kind.Costly) && !app.Newest {
 		return compatibility.LeftOut, "it moves too much data for all to play it here; the newest SDK plays it"
 	}
 	return "", ""

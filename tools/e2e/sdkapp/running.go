@@ -66,7 +66,7 @@ func (r *Running) Ready(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("make request: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return false, nil // it does not listen yet
 	}
@@ -107,8 +107,9 @@ func (r *Running) Request(ctx context.Context, method, path string, body []byte)
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return client.Do(request)
+	stays := *client
+	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return stays.Do(request)
 }
 
 // Execution is one execution of a body: of the function itself, whose body is called "function", or of a step.
@@ -168,6 +169,9 @@ func (e Execution) Began() time.Time { return time.UnixMilli(e.At) }
 // requestTimeout bounds a request to an app.
 const requestTimeout = time.Minute
 
+// client keeps no connections: Node closes one that is idle, perhaps while the next request is on its way.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} //nolint:gochecknoglobals // it has no state
+
 func (r *Running) do(ctx context.Context, method, path string, body []byte, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -176,7 +180,7 @@ func (r *Running) do(ctx context.Context, method, path string, body []byte, answ
 		return fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the app: %w", err)
 	}

@@ -20,7 +20,7 @@ type Kind struct {
 	Name string
 	// Keys is whether the server asks for keys, and signs what it sends to apps.
 	Keys bool
-	// Costly is whether a server is so much to start that not every scenario with every app can have one of its own.
+	// Costly is whether a server takes so much to start, and data so much to keep, that only the newest app plays all.
 	Costly bool
 	// Start starts a server of its own for each call, and need not wait for it.
 	Start func(ctx context.Context, settings Settings) (*Server, error)

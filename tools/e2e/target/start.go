@@ -10,7 +10,7 @@ import (
 )
 
 // Start is the production server in one process, with Postgres, Redis and keys.
-func Start() Kind { return Kind{Name: "start", Keys: true, Start: startStart} }
+func Start() Kind { return Kind{Name: "start", Keys: true, Costly: true, Start: startStart} }
 
 func startStart(ctx context.Context, settings Settings) (*Server, error) {
 	address, store, keys, err := settings.begin(ctx)
