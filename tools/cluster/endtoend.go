@@ -13,6 +13,10 @@ import (
 	"time"
 )
 
+// queueDepthMax is how many items of a function may wait. One of the end-to-end tests fills a queue; what is published while
+// everything is killed and nothing goes on is less.
+const queueDepthMax = 2000
+
 // endToEnd runs the end-to-end tests against the release and the app in its pod.
 func (t *test) endToEnd(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -36,7 +40,8 @@ func (t *test) endToEnd(ctx context.Context) error {
 	command := exec.CommandContext(ctx, "go", "test", "-C", filepath.Join(t.root, "tools/e2e"), "-tags", "cluster", "-count=1", // #nosec G204 -- the repository's own tests
 		"-v", "-run", "^TestCluster$", "-timeout", commandTimeout.String(), ".")
 	command.Env = append(os.Environ(), "GOWORK=off", "E2E_SERVER_URL="+server, "E2E_APP_URL="+app,
-		"E2E_EVENT_KEY="+eventKey, "E2E_SIGNING_KEY="+signingKey)
+		"E2E_EVENT_KEY="+eventKey, "E2E_SIGNING_KEY="+signingKey,
+		"E2E_QUEUE_DEPTH_MAX="+strconv.Itoa(queueDepthMax))
 	out, err := command.CombinedOutput()
 	passed, failed := 0, 0
 	for line := range strings.Lines(string(out)) {

@@ -145,7 +145,7 @@ func (t *test) chart(version string) []string {
 		"--set", "image.tag=" + version,
 		"--set-json", `eventApi.settings={"apps":{"urls":["http://kitchen-sink:3000/api/inngest"]}}`,
 		"--set-json", `executor.settings={"executor":{"retry_interval":"1s"}}`,
-		"--set-json", `runner.settings={"runner":{"queue_depth_max":40}}`, // as in the end-to-end tests, which are played here
+		"--set-json", fmt.Sprintf(`runner.settings={"runner":{"queue_depth_max":%d}}`, queueDepthMax),
 	}
 	if t.values != "" {
 		args = append(args, "--values", t.values)

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,10 +25,13 @@ func TestCluster(t *testing.T) {
 		return value
 	}
 	apps := sdkapp.Apps(appsFolder, builtFolder)
+	depth, err := strconv.Atoi(setting("E2E_QUEUE_DEPTH_MAX"))
+	require.NoError(t, err)
 	r := &rig{
 		app: apps[0],
 		server: &target.Server{
 			URLs: []string{setting("E2E_SERVER_URL")}, EventKey: setting("E2E_EVENT_KEY"), SigningKey: setting("E2E_SIGNING_KEY"),
+			QueueDepthMax: depth,
 		},
 		process: sdkapp.Elsewhere(setting("E2E_APP_URL")),
 	}

@@ -137,7 +137,7 @@ func fullQueue(s *scene) {
 	var refused error
 	eventually(s, "events are refused", func() (bool, error) {
 		// A pause takes effect within a second, and what waits is counted once a second.
-		_, refused = s.process.Send(s.Context(), slices.Repeat([]target.Event{{Name: "e2e/full"}}, target.QueueDepthMax/4)...)
+		_, refused = s.process.Send(s.Context(), slices.Repeat([]target.Event{{Name: "e2e/full"}}, s.server.QueueDepthMax/4)...)
 		return true, check(refused != nil, "all are taken")
 	})
 	require.Regexp(s, "429|items of the function .* wait in the queue", refused.Error())

@@ -25,7 +25,7 @@ func startDev(ctx context.Context, settings Settings) (*Server, error) {
 		arguments = append(arguments, "--grpc-port", strconv.Itoa(grpcPort))
 	} else {
 		arguments = append(arguments, "--grpc-port", "0", "--no-discovery", "--retry-interval", retryInterval,
-			"--poll-interval", pollInterval, "--queue-depth-max", strconv.Itoa(QueueDepthMax))
+			"--poll-interval", pollInterval, "--queue-depth-max", strconv.Itoa(queueDepthMax))
 	}
 	for _, url := range settings.AppURLs {
 		arguments = append(arguments, "--urls", url)
@@ -39,6 +39,6 @@ func startDev(ctx context.Context, settings Settings) (*Server, error) {
 	url := fmt.Sprintf("http://localhost:%d", port)
 	return &Server{
 		URLs: []string{url}, Probes: []string{url + "/ready"}, AppEnv: []string{"INNGEST_DEV=" + url}, EventKey: "any",
-		Processes: []*process.Process{server},
+		QueueDepthMax: queueDepthMax, Processes: []*process.Process{server},
 	}, nil
 }

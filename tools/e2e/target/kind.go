@@ -32,10 +32,11 @@ func Kinds() []Kind { return []Kind{Dev(), Start(), Split()} }
 // How long servers wait, so that tests need not wait as long as users.
 const (
 	retryInterval = "1s"
-	// QueueDepthMax is how many items of a function may wait.
-	QueueDepthMax = 40
 	pollInterval  = "500ms"
 )
+
+// queueDepthMax is how many items of a function may wait: few, so that a test need not make many.
+const queueDepthMax = 40
 
 // Settings are what a test wants of a server.
 type Settings struct {
@@ -48,7 +49,7 @@ type Settings struct {
 	// AppURLs are serve endpoints that the server asks.
 	AppURLs []string
 	// Defaults leaves everything as a user finds it, but for ports and URLs. Otherwise retries come after a second, apps are
-	// found within half of one, and queues are as deep as QueueDepthMax.
+	// found within half of one, and queues are as deep as queueDepthMax.
 	Defaults bool
 }
 
@@ -66,6 +67,8 @@ type Server struct {
 	EventKey string
 	// SigningKey opens the rest of the API; empty if it is open.
 	SigningKey string
+	// QueueDepthMax is how many items of a function may wait.
+	QueueDepthMax int
 	// Processes are those of which the server consists.
 	Processes []*process.Process
 

@@ -38,7 +38,7 @@ func startSplit(ctx context.Context, settings Settings) (*Server, error) {
 	keys := newKeys()
 	s := &split{
 		settings: settings, store: store, keys: keys,
-		server: &Server{EventKey: keys.event, SigningKey: keys.signing},
+		server: &Server{EventKey: keys.event, SigningKey: keys.signing, QueueDepthMax: queueDepthMax},
 	}
 	if err := s.start(ctx); err != nil {
 		s.server.Stop()
@@ -73,7 +73,7 @@ func (s *split) start(ctx context.Context) error {
 	}
 	settings := map[string][]string{
 		"executor": {"--executor-retry-interval", retryInterval},
-		"runner":   {"--runner-queue-depth-max", strconv.Itoa(QueueDepthMax)},
+		"runner":   {"--runner-queue-depth-max", strconv.Itoa(queueDepthMax)},
 	}
 	for service, addresses := range inside { // in any order: none must wait for another
 		for _, address := range addresses {

@@ -24,7 +24,7 @@ func startStart(ctx context.Context, settings Settings) (*Server, error) {
 		Arguments: []string{
 			"start", "--host", host, "--port", port, "--grpc-port", "0",
 			"--retry-interval", retryInterval, "--apps-poll-interval", pollInterval, "--urls", strings.Join(settings.AppURLs, ","),
-			"--runner-queue-depth-max", strconv.Itoa(QueueDepthMax),
+			"--runner-queue-depth-max", strconv.Itoa(queueDepthMax),
 		},
 	})
 	if err != nil {
@@ -34,7 +34,7 @@ func startStart(ctx context.Context, settings Settings) (*Server, error) {
 	return &Server{
 		URLs: []string{url}, Probes: []string{url + "/readyz"}, EventKey: keys.event, SigningKey: keys.signing,
 		AppEnv: append(keys.appEnv(), "INNGEST_BASE_URL="+url), Processes: []*process.Process{server},
-		store: store, keys: keys,
+		QueueDepthMax: queueDepthMax, store: store, keys: keys,
 	}, nil
 }
 
