@@ -42,7 +42,7 @@ func within[T any](tb testing.TB, limit time.Duration, what string, ask func() (
 		if passed > limit {
 			require.FailNow(tb, "waited in vain", "%s until %s: %v", limit, what, err)
 		}
-		time.Sleep(min(max(passed/pausePart, pauseMin), pauseMax))
+		<-time.After(min(max(passed/pausePart, pauseMin), pauseMax))
 	}
 }
 

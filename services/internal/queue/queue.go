@@ -127,8 +127,8 @@ type Shards interface {
 	// MarkRebuilt says that the lock's shard has again all it should have. The caller took the lock before it began to
 	// enqueue; if the shard was lost again since, so was the lock. Items with limits are leased from an instant on, when
 	// whoever has leases that the shard lost knows it; of a shard that is lost they are not leased at all (Q8). Then its windows
-	// are lost still. Errors:
-	// stepwell.ErrLeaseLost if the lock is not the owner's any more, then the shard is not marked; stepwell.ErrUnavailable.
+	// are lost still. Errors: stepwell.ErrLeaseLost if the lock is not the owner's any more, then the shard is not marked;
+	// stepwell.ErrUnavailable.
 	MarkRebuilt(ctx context.Context, lock Lock, limitedFrom time.Time) error
 	// AddStarts counts starts of the lock's shard, at most ItemsMax, towards throttles. Those that count already are left as they
 	// are, and those of functions whose limits are not known are not counted. Errors: as MarkRebuilt.

@@ -67,7 +67,7 @@ type Server struct {
 	EventKey string
 	// SigningKey opens the rest of the API; empty if it is open.
 	SigningKey string
-	// QueueDepthMax is how many items of a function may wait.
+	// QueueDepthMax is how many items of a function may wait; not if Settings.Defaults left that to the server.
 	QueueDepthMax int
 	// Processes are those of which the server consists.
 	Processes []*process.Process

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"strings"
 	"sync"
 	"time"
 
@@ -84,14 +83,15 @@ func (a *app) sharing(within *crowd) {
 			return map[string]int{"all": within.stay("two-limits"), "same": same}, nil
 		})
 	})
-	for _, id := range []string{"shared-env-one", "shared-env-two", "shared-account-one", "shared-account-two"} {
+	for _, scope := range []string{"env", "account"} {
 		var printer inngestgo.ConfigStepConcurrency
-		scope := strings.Split(id, "-")[1]
 		a.err = errors.Join(a.err, json.Unmarshal([]byte(`{"limit":1,"key":"event.data.printer","scope":"`+scope+`"}`), &printer))
-		a.defineWith(inngestgo.FunctionOpts{ID: id, Concurrency: []inngestgo.ConfigStepConcurrency{printer}},
-			eventTriggers("e2e/"+id), func(ctx context.Context, c call) (any, error) {
-				return step.Run(ctx, "print", func(context.Context) (int, error) { return within.stay(c.text("printer")), nil })
-			})
+		for _, id := range []string{"shared-" + scope + "-one", "shared-" + scope + "-two"} {
+			a.defineWith(inngestgo.FunctionOpts{ID: id, Concurrency: []inngestgo.ConfigStepConcurrency{printer}},
+				eventTriggers("e2e/"+id), func(ctx context.Context, c call) (any, error) {
+					return step.Run(ctx, "print", func(context.Context) (int, error) { return within.stay(c.text("printer")), nil })
+				})
+		}
 	}
 }
 
